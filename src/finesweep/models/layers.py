@@ -1,0 +1,190 @@
+"""The parts of DistilBERT as Keras layers.
+
+Between the embeddings and the head a batch travels as one matrix of shape (batch × length, dim):
+every dense layer is then a single matrix product, and only attention folds the batch open again.
+Source of the architecture: ``transformers.models.distilbert`` and Sanh et al., arXiv 1910.01108.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from finesweep.models.config import LAYER_NORM_EPSILON, DistilBertConfig
+
+Tensor = Any  # a backend tensor; Keras has no type for it
+
+MASKED_SCORE = -1e9
+
+
+class Dropout(keras.layers.Layer):
+    """Inverted dropout that draws from a generator all layers of a model share.
+
+    One shared generator makes a model's randomness a single small state, which a trial can set
+    from its seed and a resume point can store.
+    """
+
+    def __init__(self, rate: float, seeds: keras.random.SeedGenerator, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rate = rate
+        self.seeds = seeds
+        self.built = True
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """``inputs`` with a share of their numbers set to 0 and the rest scaled up."""
+        if not training or self.rate == 0.0:
+            return inputs
+        return keras.random.dropout(inputs, self.rate, seed=self.seeds)
+
+
+class LayerNorm(keras.layers.LayerNormalization):
+    """Layer normalisation over the last axis with DistilBERT's epsilon."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(epsilon=LAYER_NORM_EPSILON, **kwargs)
+
+
+class Embeddings(keras.layers.Layer):
+    """Token plus position embeddings, normalised: (batch, length) ids to (batch × length, dim)."""
+
+    def __init__(
+        self, config: DistilBertConfig, seeds: keras.random.SeedGenerator, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        normal = keras.initializers.RandomNormal(stddev=config.initializer_range)
+        # Looked up in float32 and cast after: casting the table would cost a pass over the whole
+        # vocabulary every step, and make its gradient dense.
+        self.word_table = self.add_weight(
+            shape=(config.vocab_size, config.dim),
+            initializer=normal,
+            autocast=False,
+            name="word_embeddings",
+        )
+        self.position_table = self.add_weight(
+            shape=(config.max_position_embeddings, config.dim),
+            initializer=normal,
+            autocast=False,
+            name="position_embeddings",
+        )
+        self.norm = LayerNorm(name="LayerNorm", dtype=self.dtype_policy)
+        self.norm.build((None, config.dim))
+        self.dropout = Dropout(config.dropout, seeds, dtype=self.dtype_policy)
+        self.built = True
+
+    def call(self, input_ids: Tensor, training: bool = False) -> Tensor:
+        """The vectors of all tokens of the batch, one a row."""
+        length = ops.shape(input_ids)[1]
+        words = ops.take(self.word_table, input_ids, axis=0)
+        positions = self.position_table[:length]
+        hidden = ops.reshape(words + positions, (-1, self.config.dim))
+        hidden = ops.cast(hidden, self.compute_dtype)
+        return self.dropout(self.norm(hidden), training=training)
+
+
+class SelfAttention(keras.layers.Layer):
+    """Multi-head attention of each text to itself, on (batch × length, dim).
+
+    Query, key and value come from one product with the three kernels side by side.
+    """
+
+    def __init__(
+        self, config: DistilBertConfig, seeds: keras.random.SeedGenerator, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        self.head_dim = config.dim // config.n_heads
+        self.qkv = _dense(3 * config.dim, config.dim, config, "qkv_lin", self.dtype_policy)
+        self.out = _dense(config.dim, config.dim, config, "out_lin", self.dtype_policy)
+        self.dropout = Dropout(config.attention_dropout, seeds, dtype=self.dtype_policy)
+        self.built = True
+
+    def call(self, hidden: Tensor, visible: Tensor, training: bool = False) -> Tensor:
+        """``visible``, boolean (batch, 1, 1, length), says which tokens may be attended to."""
+        batch, length = ops.shape(visible)[0], ops.shape(visible)[3]
+        heads = (batch, length, self.config.n_heads, self.head_dim)
+        query, key, value = (
+            ops.transpose(ops.reshape(part, heads), (0, 2, 1, 3))
+            for part in ops.split(self.qkv(hidden), 3, axis=-1)
+        )
+        query = query * (self.head_dim**-0.5)
+        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
+        # In float32 whatever the precision: bfloat16 has too few digits for a sum of exponentials.
+        scores = ops.where(visible, ops.cast(scores, "float32"), MASKED_SCORE)
+        weights = ops.softmax(scores, axis=-1)
+        weights = self.dropout(ops.cast(weights, self.compute_dtype), training=training)
+        context = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
+        return self.out(ops.reshape(context, (-1, self.config.dim)))
+
+
+class TransformerBlock(keras.layers.Layer):
+    """Attention and feed-forward, each added to its input and normalised after."""
+
+    def __init__(
+        self, config: DistilBertConfig, seeds: keras.random.SeedGenerator, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        policy = self.dtype_policy
+        self.attention = SelfAttention(config, seeds, name="attention", dtype=policy)
+        self.attention_norm = LayerNorm(name="sa_layer_norm", dtype=policy)
+        self.attention_norm.build((None, config.dim))
+        self.widen = _dense(config.hidden_dim, config.dim, config, "lin1", policy)
+        self.narrow = _dense(config.dim, config.hidden_dim, config, "lin2", policy)
+        self.activation = ACTIVATION_FUNCTIONS[config.activation]
+        self.dropout = Dropout(config.dropout, seeds, dtype=policy)
+        self.output_norm = LayerNorm(name="output_layer_norm", dtype=policy)
+        self.output_norm.build((None, config.dim))
+        self.built = True
+
+    def call(self, hidden: Tensor, visible: Tensor, training: bool = False) -> Tensor:
+        """``hidden`` after one layer; ``visible`` as in ``SelfAttention``."""
+        attended = self.attention(hidden, visible, training=training)
+        hidden = self.attention_norm(attended + hidden)
+        widened = self.activation(self.widen(hidden))
+        narrowed = self.dropout(self.narrow(widened), training=training)
+        return self.output_norm(narrowed + hidden)
+
+
+class ClassificationHead(keras.layers.Layer):
+    """From the vector of the first token, (batch, dim), to logits, (batch, labels), in float32."""
+
+    def __init__(
+        self, config: DistilBertConfig, seeds: keras.random.SeedGenerator, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.pre_classifier = _dense(
+            config.dim, config.dim, config, "pre_classifier", self.dtype_policy
+        )
+        self.dropout = Dropout(config.seq_classif_dropout, seeds, dtype=self.dtype_policy)
+        # The last product is tiny and the loss is computed from it: full precision costs nothing.
+        self.classifier = _dense(config.num_labels, config.dim, config, "classifier", "float32")
+        self.built = True
+
+    def call(self, first_token: Tensor, training: bool = False) -> Tensor:
+        """Logits of each text."""
+        pooled = ops.relu(self.pre_classifier(first_token))
+        pooled = self.dropout(pooled, training=training)
+        return self.classifier(ops.cast(pooled, "float32"))
+
+
+def gelu(inputs: Tensor) -> Tensor:
+    """The exact, erf form of GELU, which BERT and DistilBERT were trained with."""
+    return ops.gelu(inputs, approximate=False)
+
+
+ACTIVATION_FUNCTIONS = {"gelu": gelu, "relu": ops.relu}
+
+
+def _dense(
+    units: int, width: int, config: DistilBertConfig, name: str, dtype: Any
+) -> keras.layers.Dense:
+    layer = keras.layers.Dense(
+        units,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=config.initializer_range),
+        name=name,
+        dtype=dtype,
+    )
+    layer.build((None, width))
+    return layer

@@ -1,0 +1,179 @@
+"""Checkpoints on disk: config.json, model.safetensors and the tokenizer's files. No TensorFlow."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finesweep.errors import CheckpointError, Location
+from finesweep.models.config import DistilBertConfig
+from finesweep.models.weights import Array, to_distilbert_names
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+
+TokenizerFiles = dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint's content, its tensors under DistilBERT's names."""
+
+    config: DistilBertConfig
+    tensors: dict[str, Array]
+    tokenizer_files: TokenizerFiles
+    weights_file: Path
+
+
+def read_config(directory: Path) -> tuple[DistilBertConfig, str]:
+    """The geometry of a checkpoint and its model type. Raises ``CheckpointError``."""
+    file = directory / CONFIG_FILE
+    content = _read_json(file)
+    return DistilBertConfig.from_json(content, file=str(file)), str(content["model_type"])
+
+
+def read_checkpoint(directory: Path) -> Checkpoint:
+    """Read a ``save_pretrained`` directory of a DistilBERT or BERT. Raises ``CheckpointError``."""
+    config, model_type = read_config(directory)
+    weights_file = directory / WEIGHTS_FILE
+    return Checkpoint(
+        config=config,
+        tensors=to_distilbert_names(_read_tensors(weights_file), model_type=model_type),
+        tokenizer_files=_read_tokenizer_files(directory, folded=model_type == "bert"),
+        weights_file=weights_file,
+    )
+
+
+def write_checkpoint(
+    directory: Path,
+    *,
+    config: DistilBertConfig,
+    tensors: Mapping[str, Array],
+    tokenizer_files: TokenizerFiles,
+) -> None:
+    """Write a ``save_pretrained`` directory, each file whole or not at all."""
+    from safetensors.numpy import save
+
+    if directory.exists() and not directory.is_dir():
+        raise CheckpointError(
+            "expected a directory to write the checkpoint to, received a file; name another path",
+            at=Location(file=str(directory)),
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+    config_text = json.dumps(config.to_json(), indent=2, ensure_ascii=False, sort_keys=True)
+    # The configuration comes last: a directory that has one has the rest.
+    _write_whole(directory / WEIGHTS_FILE, save(dict(tensors), metadata={"format": "pt"}))
+    for name, content in tokenizer_files.items():
+        _write_whole(directory / name, content)
+    _write_whole(directory / CONFIG_FILE, (config_text + "\n").encode())
+
+
+def _write_whole(file: Path, content: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            "expected this file in the checkpoint, found none; name a directory that "
+            "save_pretrained wrote, a hub id or packaged:minilm-l6-h384",
+            at=Location(file=str(file)),
+        ) from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CheckpointError(
+            f"expected readable JSON, received: {error}; fetch the checkpoint again",
+            at=Location(file=str(file), line=getattr(error, "lineno", None)),
+        ) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            f"expected a JSON object, received {type(content).__name__}; "
+            "fetch the checkpoint again",
+            at=Location(file=str(file)),
+        )
+    return content
+
+
+def _read_tensors(file: Path) -> dict[str, Array]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    if not file.is_file():
+        others = sorted(path.name for path in file.parent.glob("*.bin")) + sorted(
+            path.name for path in file.parent.glob("*.h5")
+        )
+        raise CheckpointError(
+            f"expected the weights as {WEIGHTS_FILE}, found "
+            f"{', '.join(others) or 'no weights at all'}; convert the checkpoint with "
+            "transformers' save_pretrained, which writes safetensors",
+            at=Location(file=str(file)),
+        )
+    try:
+        tensors = load_file(file)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"expected a whole safetensors file, received: {error}; fetch the checkpoint again",
+            at=Location(file=str(file)),
+        ) from error
+    for name, tensor in tensors.items():
+        if not np.isfinite(np.asarray(tensor, dtype=np.float32)).all():
+            raise CheckpointError(
+                f"expected finite numbers, received NaN or infinity in tensor '{name}'; "
+                "the checkpoint comes from a training that diverged, name another",
+                at=Location(file=str(file)),
+            )
+    return dict(tensors)
+
+
+def _read_tokenizer_files(directory: Path, *, folded: bool) -> TokenizerFiles:
+    edits: dict[str, Callable[[dict[str, Any]], None]] = {
+        "tokenizer.json": _switch_off_padding_and_truncation
+    }
+    if folded:
+        edits["tokenizer_config.json"] = _drop_token_types
+    files = {}
+    for name in TOKENIZER_FILES:
+        file = directory / name
+        if not file.is_file():
+            continue
+        if name in edits:
+            content = _read_json(file)
+            edits[name](content)
+            files[name] = json.dumps(content, ensure_ascii=False, indent=1).encode()
+        else:
+            files[name] = file.read_bytes()
+    return files
+
+
+def _switch_off_padding_and_truncation(tokenizer: dict[str, Any]) -> None:
+    # A length fixed by whoever published the checkpoint is not the length a trial asks for.
+    tokenizer["padding"] = None
+    tokenizer["truncation"] = None
+
+
+def _drop_token_types(tokenizer_config: dict[str, Any]) -> None:
+    # DistilBERT has no token types, and transformers' torch class refuses them as an input.
+    tokenizer_config["model_input_names"] = ["input_ids", "attention_mask"]

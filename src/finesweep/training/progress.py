@@ -1,0 +1,95 @@
+"""What a fine-tuning says while it runs and when it ends. Loads no TensorFlow.
+
+Progress is counted in ticks: ``tick = examples_seen // (n_train / 4)``, a quarter of an epoch
+counted in examples, so that trials of every batch size report on one grid and a pruner compares
+like with like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from finesweep.training.hyperparameters import Hyperparameters
+
+TICKS_PER_EPOCH = 4
+
+Answer = Literal["continue", "stop"]
+EvaluationSplit = Literal["validation", "test"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tick:
+    """A quarter of an epoch, done.
+
+    ``metrics`` holds ``train/loss`` (mean since the tick before), ``val/loss``, ``val/accuracy``,
+    ``val/f1`` (macro average), ``examples_per_second`` (training alone) and ``memory_mb`` (the
+    process's peak resident set). ``seconds`` counts from the trial's start.
+    """
+
+    number: int
+    epoch: float
+    examples_seen: int
+    seconds: float
+    metrics: dict[str, float]
+    full_validation: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSetup:
+    """What every trial of a sweep shares; sent to a worker once, before its first trial.
+
+    ``checkpoint`` is a local directory in Hugging Face's layout. ``prepared`` is a directory that
+    ``finesweep.data`` prepared (tokens, labels and splits), opened memory-mapped.
+    """
+
+    checkpoint: Path
+    prepared: Path
+    label_names: tuple[str, ...]
+    precision: str = "auto"
+    seed: int = 0
+    tick_validation_rows: int = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuned:
+    """A fine-tuning that ran to its end, or to the tick at which it was told to stop.
+
+    ``metrics`` are those of the last tick; ``checkpoint`` is the ``save_pretrained`` directory, or
+    None when it was stopped early.
+    """
+
+    metrics: dict[str, float]
+    ticks: int
+    seconds: float
+    stopped: bool
+    checkpoint: Path | None
+
+
+class Trainer(Protocol):
+    """Runs one fine-tuning after another in one process; what a worker keeps alive.
+
+    A trainer is built once from the setup (that is where TensorFlow loads) and must leave nothing
+    of one fine-tuning behind for the next: the same hyperparameters give the same metrics whatever
+    ran before. It raises ``DivergedError`` when a loss is NaN or infinite.
+    """
+
+    def __init__(self, setup: TrainingSetup) -> None: ...
+
+    def fine_tune(
+        self, hyperparameters: Hyperparameters, *, output: Path, on_tick: Callable[[Tick], Answer]
+    ) -> FineTuned:
+        """Fine-tune from the setup's checkpoint; save to ``output`` unless stopped at a tick."""
+        ...
+
+    def evaluate(
+        self, checkpoint: Path, *, max_length: int, split: EvaluationSplit
+    ) -> dict[str, float]:
+        """Measure a saved checkpoint on a whole split.
+
+        The metrics are named after the split: ``test/loss``, ``test/accuracy``, ``test/f1`` (or
+        ``val/…``).
+        """
+        ...
