@@ -1,0 +1,81 @@
+"""``finesweep data check``: what a data file holds, before anything is trained on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from finesweep.cli import options
+from finesweep.errors import EXIT_USER_ERROR, UserError
+
+if TYPE_CHECKING:
+    from finesweep.config import DataConfig
+
+app = typer.Typer(help="Look at labelled texts before training on them.", no_args_is_help=True)
+
+
+@app.callback()
+def options_of_data() -> None:
+    """Look at labelled texts before training on them."""
+
+
+@app.command()
+def check(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE", help="A data file or URL, packaged:headlines, or an experiment.yaml."
+        ),
+    ],
+    text: Annotated[str | None, typer.Option(help="The column of the texts.")] = None,
+    label: Annotated[str | None, typer.Option(help="The column of the labels.")] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(help="Count tokens with this checkpoint's tokenizer; otherwise words."),
+    ] = None,
+    overrides: options.Overrides = None,
+    as_json: options.Json = False,
+    debug: options.Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Report rows, classes, lengths, gaps and duplicates; exit 2 if it cannot be trained on."""
+    from finesweep.cli.console import output, print_json
+    from finesweep.cli.progress import StepProgress, waiting
+    from finesweep.config.cache import cache_directory
+    from finesweep.data import check as check_data
+    from finesweep.models.sources import resolve_checkpoint
+
+    config, named = _data_config(file, text=text, label=label, overrides=list(overrides or []))
+    tokenizer = None
+    if source := checkpoint or named:
+        with waiting(f"looking for the checkpoint {source}"):
+            tokenizer = resolve_checkpoint(source)
+    with StepProgress() as progress:
+        report = check_data(
+            config, cache=cache_directory(), tokenizer=tokenizer, progress=progress
+        )
+    if as_json:
+        print_json(report.to_plain())
+    else:
+        for line in report.lines():
+            output().print(line, markup=False, soft_wrap=True)
+    if not report.ok:
+        raise typer.Exit(EXIT_USER_ERROR)
+
+
+def _data_config(
+    file: str, *, text: str | None, label: str | None, overrides: list[str]
+) -> tuple[DataConfig, str | None]:
+    """The data to check, and the checkpoint its experiment names."""
+    from finesweep.config import DataConfig, load_experiment
+
+    if file.endswith((".yaml", ".yml")):
+        columns = [
+            f"data.{name}={value}" for name, value in (("text", text), ("label", label)) if value
+        ]
+        experiment = load_experiment(Path(file), [*overrides, *columns])
+        return experiment.data, experiment.model.checkpoint
+    if overrides:
+        raise UserError("--set goes with an experiment file; name one instead of the data file")
+    return DataConfig(path=file, text=text or "text", label=label or "label"), None

@@ -1,0 +1,49 @@
+"""``finesweep show`` and ``finesweep list``: sweeps as the study remembers them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from finesweep.cli import options
+
+
+def show(
+    sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="The sweep's name.")],
+    study: options.Study = None,
+    as_json: options.Json = False,
+    debug: options.Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """Show a sweep's trials and what was registered, as far as it has come."""
+    from finesweep.cli.console import output, print_json
+    from finesweep.cli.links import ui_hint
+    from finesweep.cli.tables import trials_table
+    from finesweep.sweeps import load_result
+
+    result = load_result(options.study_url(study), sweep)
+    if as_json:
+        print_json(asdict(result))
+        return
+    console = output()
+    console.print(trials_table(result))
+    console.print(result.stopped_by)
+    console.print(f"look: {ui_hint(result.experiment_id, result.run_id)}", soft_wrap=True)
+
+
+def list_sweeps(
+    study: options.Study = None,
+    as_json: options.Json = False,
+    debug: options.Debug = False,  # noqa: ARG001 - its callback does the work
+) -> None:
+    """List the sweeps of the study database."""
+    from finesweep.cli.console import output, print_json
+    from finesweep.cli.tables import studies_table
+    from finesweep.sweeps import list_studies
+
+    studies = list_studies(options.study_url(study))
+    if as_json:
+        print_json([asdict(summary) for summary in studies])
+    else:
+        output().print(studies_table(studies))

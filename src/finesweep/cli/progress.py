@@ -1,0 +1,159 @@
+"""Progress of what lasts: a live display on a terminal, plain lines in a pipe or a log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from finesweep.cli.console import notes
+
+if TYPE_CHECKING:
+    from finesweep.sweeps.result import SweepResult, TrialSummary
+    from finesweep.training.hyperparameters import Hyperparameters
+    from finesweep.training.progress import Tick
+
+_LINE_SECONDS = 2.0  # what lasts longer is worth a line in a log
+
+
+class StepProgress:
+    """Shows steps such as a download: ``(what, done, total)``, total None when it is not known."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or notes()
+        self._live = _live_display(self._console)
+        self._tasks: dict[str, TaskID] = {}
+        self._told: dict[str, float] = {}
+
+    def __enter__(self) -> StepProgress:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        if not self._console.is_terminal:
+            self._tell(what, done, total)
+            return
+        if what not in self._tasks:
+            self._tasks[what] = self._live.add_task(what, total=total)
+        self._live.update(self._tasks[what], completed=done, total=total)
+
+    def _tell(self, what: str, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if now - self._told.setdefault(what, now) >= _LINE_SECONDS:
+            self._told[what] = now
+            share = f"{done:,} of {total:,}" if total else f"{done:,}"
+            self._console.print(f"{what}: {share}")
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A spinner on a terminal, one line in a log, while something of unknown length lasts."""
+    console = notes()
+    if console.is_terminal:
+        with console.status(what):
+            yield
+    else:
+        console.print(what)
+        yield
+
+
+class SweepProgress:
+    """Watches a sweep: a line a trial that ended, and what runs now."""
+
+    def __init__(self, *, metric: str, console: Console | None = None) -> None:
+        self._metric = metric
+        self._console = console or notes()
+        self._live = _live_display(self._console)
+        self._trials: dict[int, TaskID] = {}
+        self._sweep: TaskID | None = None
+        self._best: float | None = None
+
+    def __enter__(self) -> SweepProgress:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def sweep_started(self, total: int, done: int) -> None:
+        """The study is open."""
+        self._sweep = self._live.add_task("trials", total=total, completed=done)
+        if done:
+            self._live.console.print(f"going on: {done} of {total} trials are done")
+
+    def trial_started(self, number: int, hyperparameters: Hyperparameters, run_id: str) -> None:
+        """A trial was handed to a worker."""
+        del run_id
+        self._trials[number] = self._live.add_task(f"t{number:03d}", total=None)
+        self._say(f"t{number:03d} started   {values_line(hyperparameters)}")
+
+    def ticked(self, number: int, tick: Tick, total_ticks: int) -> None:
+        """A trial reached a tick."""
+        value = tick.metrics.get(self._metric, float("nan"))
+        speed = tick.metrics.get("examples_per_second", float("nan"))
+        told = f"{self._metric} {value:.4f}, {speed:.0f} examples/s"
+        if self._console.is_terminal:
+            self._live.update(
+                self._trials[number],
+                completed=tick.number,
+                total=total_ticks,
+                description=f"t{number:03d} {told}",
+            )
+        else:
+            self._say(f"t{number:03d} tick {tick.number}/{total_ticks}  {told}")
+
+    def trial_ended(self, summary: TrialSummary) -> None:
+        """A trial ended, in whatever way."""
+        value = summary.metrics.get(self._metric)
+        told = f"{self._metric} {value:.4f}" if value is not None else "no result"
+        seconds = f", {summary.seconds:.0f} s" if summary.seconds is not None else ""
+        reason = f"  ({summary.reason})" if summary.reason else ""
+        self._live.console.print(
+            f"t{summary.number:03d} {summary.state:<9} {told}{seconds}{reason}", markup=False
+        )
+        task = self._trials.pop(summary.number, None)
+        if task is not None:
+            self._live.remove_task(task)
+        if self._sweep is not None and summary.state not in ("interrupted", "timeout"):
+            self._live.advance(self._sweep)
+
+    def sweep_ended(self, result: SweepResult) -> None:
+        """The sweep came to its end; the table is printed by the command."""
+        self._say(result.stopped_by)
+
+    def _say(self, line: str) -> None:
+        if not self._console.is_terminal:
+            self._console.print(line, markup=False)
+
+
+def values_line(hyperparameters: Hyperparameters) -> str:
+    """Hyperparameters as they stand in a line of a log."""
+    return "  ".join(f"{name}={value:g}" for name, value in hyperparameters.as_dict().items())
+
+
+def _live_display(console: Console) -> Progress:
+    columns: list[Any] = [
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    ]
+    return Progress(*columns, console=console, transient=True)

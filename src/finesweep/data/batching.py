@@ -1,0 +1,103 @@
+"""Batches of similar length, padded no further than they must be. NumPy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finesweep.data.encoded_texts import EncodedTexts
+from finesweep.data.shuffling import shuffled
+
+WIDTH_STEP = 8
+"""Batches are as wide as a multiple of this, so that a compiled step sees few shapes."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """Token ids, mask (1: token, 0: padding), class ids and row numbers of some texts.
+
+    ``input_ids`` and ``attention_mask`` are int32 of shape (texts, width), ``labels`` int32 and
+    ``rows`` int64 of shape (texts,).
+    """
+
+    input_ids: NDArray[np.int32]
+    attention_mask: NDArray[np.int32]
+    labels: NDArray[np.int32]
+    rows: NDArray[np.int64]
+
+
+def training_batches(
+    texts: EncodedTexts,
+    rows: NDArray[np.int64],
+    *,
+    batch_size: int,
+    max_length: int,
+    seed: int,
+    epoch: int,
+) -> Iterator[Batch]:
+    """Every row of ``rows`` once, in an order that ``seed`` and ``epoch`` alone decide.
+
+    Rows are shuffled, then brought together by the width they are padded to: a batch holds texts of
+    one width in an order that differs from epoch to epoch, and the batches come in random order.
+    Only the last may be smaller: a random rest, of any lengths.
+    """
+    order = shuffled(rows, seed=(seed, epoch))
+    n_full = len(order) // batch_size
+    full, rest = np.split(order, [n_full * batch_size])
+    widths = _widths(texts, full, max_length=max_length)
+    # Stable, so that rows of one width stay shuffled.
+    batches = full[np.argsort(widths, kind="stable")].reshape(n_full, batch_size)
+    for number in shuffled(np.arange(n_full, dtype=np.int64), seed=(seed, epoch, 1)):
+        yield _assemble(texts, batches[number], max_length=max_length)
+    if len(rest):
+        yield _assemble(texts, rest, max_length=max_length)
+
+
+def evaluation_batches(
+    texts: EncodedTexts,
+    rows: NDArray[np.int64],
+    *,
+    max_length: int,
+    tokens_per_batch: int = 8192,
+) -> Iterator[Batch]:
+    """Every row of ``rows`` once, shortest first, in batches of at most ``tokens_per_batch``.
+
+    Padding counts among the tokens; a batch holds one text at least. All batches of one width but
+    its last hold equally many texts, so that a compiled step sees few shapes.
+    """
+    order = rows[np.argsort(texts.lengths[rows], kind="stable")]
+    widths = _widths(texts, order, max_length=max_length)
+    for width in np.unique(widths):
+        members = order[widths == width]
+        count = max(1, tokens_per_batch // int(width))
+        for start in range(0, len(members), count):
+            yield _assemble(texts, members[start : start + count], max_length=max_length)
+
+
+def _widths(texts: EncodedTexts, rows: NDArray[np.int64], *, max_length: int) -> NDArray[np.int32]:
+    """The width each text would be padded to if it stood alone: never past ``max_length``."""
+    return np.minimum(-(-texts.lengths[rows] // WIDTH_STEP) * WIDTH_STEP, max_length)
+
+
+def _assemble(texts: EncodedTexts, rows: NDArray[np.int64], *, max_length: int) -> Batch:
+    """Cut and pad the texts of ``rows``, all at once.
+
+    A text that is cut keeps its first tokens and ends in [SEP], as the tokenizer's own truncation
+    has it.
+    """
+    full_lengths = texts.lengths[rows]
+    lengths = np.minimum(full_lengths, max_length)
+    columns = np.arange(_widths(texts, rows, max_length=max_length).max())
+    mask = columns < lengths[:, None]
+    input_ids = np.full(mask.shape, texts.pad_id, dtype=np.int32)
+    input_ids[mask] = texts.tokens[(texts.offsets[rows][:, None] + columns)[mask]]
+    input_ids[full_lengths > max_length, max_length - 1 :] = texts.sep_id
+    return Batch(
+        input_ids=input_ids,
+        attention_mask=mask.astype(np.int32),
+        labels=texts.labels[rows],
+        rows=rows,
+    )

@@ -1,0 +1,32 @@
+"""What a sweep would try first, worked out in memory."""
+
+from __future__ import annotations
+
+import optuna
+
+from finesweep.config import SweepConfig
+from finesweep.sweeps.progress import trials_left
+from finesweep.sweeps.samplers import build_sampler
+from finesweep.sweeps.space import propose
+from finesweep.sweeps.study import enqueue_first, silence_optuna
+from finesweep.training.hyperparameters import Hyperparameters
+
+
+def first_proposals(config: SweepConfig, count: int) -> list[Hyperparameters]:
+    """The first ``count`` trials of a sweep, or all if it has fewer; nothing is stored.
+
+    They are what the sweep will try as long as the sampler does not learn from results yet: the
+    enqueued trials, and the startup trials of TPE and CMA-ES. After those it is a likely example.
+    """
+    silence_optuna()
+    study = optuna.create_study(direction=config.experiment.direction)
+    enqueue_first(study, config)
+    proposals: list[Hyperparameters] = []
+    while len(proposals) < count:
+        trials = study.get_trials(deepcopy=False)
+        if not trials_left(trials, config):
+            break
+        study.sampler = build_sampler(config, trials)
+        trial = study.ask()
+        proposals.append(propose(trial, space=config.space, experiment=config.experiment))
+    return proposals

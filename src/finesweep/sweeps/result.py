@@ -1,0 +1,68 @@
+"""What a sweep hands back: its trials, the best of them, and what was registered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from finesweep.training.hyperparameters import Hyperparameters
+
+TrialStateName = Literal[
+    "running", "complete", "pruned", "failed", "diverged", "interrupted", "timeout"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSummary:
+    """One trial as it is shown to people.
+
+    ``metrics`` are those of its last tick. ``reason`` says why it is not complete. ``seconds`` is
+    None for a trial whose process died.
+    """
+
+    number: int
+    state: TrialStateName
+    hyperparameters: Hyperparameters
+    metrics: dict[str, float]
+    seconds: float | None
+    reason: str | None
+    run_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """The version of a registered model that the best trial became."""
+
+    name: str
+    version: int
+    stage: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepResult:
+    """A sweep, as far as it has come.
+
+    ``best`` is None as long as no trial completed; ``test_metrics`` are the best trial's, where the
+    data has a test split. ``stopped_by`` says why the sweep ended: ``all 20 trials are done``.
+    """
+
+    study_name: str
+    run_id: str
+    experiment_id: str
+    trials: tuple[TrialSummary, ...]
+    best: TrialSummary | None
+    registered: Registered | None
+    stopped_by: str
+    test_metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySummary:
+    """One study of a database, for a list of them. ``total`` is None for a foreign study."""
+
+    name: str
+    total: int | None
+    done: int
+    running: int
+    best_value: float | None
+    metric: str | None

@@ -1,0 +1,178 @@
+"""The study's database: opened so that a kill or a second reader does it no harm.
+
+SQLite runs in WAL mode, so that a reader never blocks the coordinator, and every transaction begins
+with BEGIN IMMEDIATE, so that two writers wait for each other instead of failing half-way or
+claiming the same trial (Optuna reads before it writes).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import alembic.util
+import optuna
+import sqlalchemy
+from filelock import FileLock
+from optuna.storages import RDBStorage
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Engine, make_url
+
+from finesweep.errors import StudyError
+
+BUSY_SECONDS = 30
+
+# Tables by which the two databases are told apart; both call their migrations alembic_version.
+OPTUNA_TABLE = "studies"
+FOREIGN_MIGRATIONS = "alembic_version"
+
+
+def parse_url(url: str) -> URL:
+    """The database URL of a study.
+
+    Raises:
+        StudyError: it is no database URL.
+    """
+    try:
+        return make_url(url)
+    except sqlalchemy.exc.ArgumentError as exc:
+        raise StudyError(
+            f"expected a database URL for the study, such as sqlite:///mlruns/optuna.db or "
+            f"postgresql+psycopg2://user@host/studies, received {url!r}"
+        ) from exc
+
+
+def database_file(url: URL) -> Path | None:
+    """The file of a SQLite database; None for a server's, or one in memory."""
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return Path(str(url.database))
+
+
+def open_storage(url: str, *, writable: bool) -> RDBStorage:
+    """Open the database of studies; a ``writable`` one is made if need be, with its directory.
+
+    Raises:
+        StudyError: there is none, it cannot be reached, read or written, it is damaged, it belongs
+            to something else or to another version of Optuna.
+    """
+    parsed = parse_url(url)
+    file = database_file(parsed)
+    if file is None:
+        return _open(parsed)
+    if not writable:
+        if not file.exists():
+            raise StudyError(f"there is no study database {file}; start a sweep to make one")
+        return _open(parsed)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # Two sweeps that create the same database at the same moment would both fail.
+        with FileLock(f"{file}.lock", timeout=BUSY_SECONDS):
+            storage = _open(parsed)
+            with translated(url):
+                _harden(storage.engine)
+            return storage
+    except OSError as exc:
+        raise StudyError(
+            f"cannot write to {file.parent}, where the study's database is kept ({exc.strerror}); "
+            "make it writable or name another database"
+        ) from exc
+
+
+def _open(url: URL) -> RDBStorage:
+    shown = url.render_as_string(hide_password=True)
+    full_url = url.render_as_string(hide_password=False)
+    try:
+        with translated(full_url):
+            _refuse_foreign(url)
+            return RDBStorage(full_url, engine_kwargs=_engine_options(url))
+    except (ImportError, sqlalchemy.exc.NoSuchModuleError) as exc:
+        raise StudyError(
+            f"no driver is installed for {shown} ({exc}); install it, for PostgreSQL with "
+            "'pip install psycopg2-binary'"
+        ) from exc
+    except (RuntimeError, alembic.util.CommandError) as exc:
+        raise StudyError(
+            f"the study database {shown} was made by another version of Optuna (this one is "
+            f"{optuna.__version__}); run 'optuna storage upgrade --storage {shown}', or install "
+            "the version that made it"
+        ) from exc
+
+
+@contextmanager
+def translated(url: str) -> Iterator[None]:
+    """Turn what goes wrong between Optuna and the database into one line for the user."""
+    try:
+        yield
+    except sqlalchemy.exc.NoSuchModuleError:
+        raise
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as exc:
+        shown = parse_url(url).render_as_string(hide_password=True)
+        raise StudyError(_complaint(exc, shown)) from exc
+
+
+def _complaint(exc: Exception, shown: str) -> str:
+    """What is wrong with the database, and what to do, from the driver's own words."""
+    cause = exc.__cause__ if isinstance(exc, optuna.exceptions.StorageInternalError) else exc
+    original = getattr(cause, "orig", None) or cause or exc
+    words = " ".join(str(original).split())
+    if "readonly" in words or "read-only" in words:
+        advice = "it is read-only: make the file and its directory writable"
+    elif "not a database" in words or "malformed" in words:
+        advice = "it is damaged or no SQLite database: restore a copy, or move it away"
+    elif "unable to open" in words:
+        advice = "it cannot be opened: check the path and its permissions"
+    elif isinstance(original, sqlite3.OperationalError) and "locked" in words:
+        advice = f"another process kept it locked for {BUSY_SECONDS} s: end that one and try again"
+    else:
+        advice = "check that the server runs and that the URL is right"
+    return f"the study database {shown} cannot be used ({words}); {advice}"
+
+
+def _refuse_foreign(url: URL) -> None:
+    """Keep off a database that something else migrates, before Optuna writes tables into it."""
+    file = database_file(url)
+    if file is not None and not file.exists():
+        return
+    engine = sqlalchemy.create_engine(url)
+    try:
+        tables = set(sqlalchemy.inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
+    if FOREIGN_MIGRATIONS in tables and OPTUNA_TABLE not in tables:
+        shown = url.render_as_string(hide_password=True)
+        raise StudyError(
+            f"the database {shown} belongs to something else (perhaps to MLflow); Optuna needs "
+            "one of its own: name another"
+        )
+
+
+def _engine_options(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": BUSY_SECONDS}}
+    # A server may drop a connection that idles through a long trial.
+    return {"pool_pre_ping": True}
+
+
+def _harden(engine: Engine) -> None:
+    """Make every connection of a SQLite engine WAL, and every transaction immediate."""
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _: object) -> None:
+        # The driver's own BEGIN comes late, before the first write only.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        # Safe against a kill at any moment; what a power cut could take is the last transactions.
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sqlalchemy.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    # Connections that were opened while the tables were made know nothing of this.
+    engine.dispose()
+    with engine.connect():
+        pass  # A database that cannot be written says so now.

@@ -1,0 +1,76 @@
+"""The one door to MLflow: imports it silent, and turns what it raises into one of our errors."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from finesweep.errors import FinesweepError, TrackingError
+
+# Read by MLflow while it is imported; a user who sets them himself is left alone.
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+
+def quiet_environment() -> dict[str, str]:
+    """The environment of this process with MLflow's telemetry and chatter off; for a subprocess."""
+    return {**_ENVIRONMENT, **os.environ}
+
+
+def import_mlflow(module: str = "mlflow") -> Any:
+    """Import MLflow (1-2 s the first time), or one module of it, so that it prints nothing."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    with quiet_warnings():
+        return import_module(module)
+
+
+@contextmanager
+def quiet_warnings() -> Iterator[None]:
+    """Hide the warnings MLflow raises about itself (stages, type hints, its own dependencies)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def translated(
+    attempt: str, *, into: type[FinesweepError] = TrackingError, hint: str = ""
+) -> Iterator[None]:
+    """Raise ``into`` for what MLflow, its database or the file system raises inside.
+
+    ``attempt`` completes "cannot …"; ``hint`` says what to do next.
+    """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as exc:
+        advice = f"; {hint}" if hint else ""
+        raise into(f"cannot {attempt}: {one_line(exc)}{advice}") from exc
+
+
+def one_line(exc: BaseException) -> str:
+    """The first telling line of an exception's message, without SQL, advice or a traceback."""
+    text = getattr(exc, "message", None) or str(exc)
+    if "failed with exception" in text:
+        # A request that never got an answer; the reason lies several libraries down.
+        text = _innermost(exc)
+    lines = [line.strip() for line in str(text).splitlines() if line.strip()]
+    line = lines[0] if lines else type(exc).__name__
+    return line if len(line) <= 300 else line[:297] + "..."
+
+
+def _innermost(exc: BaseException) -> str:
+    while (inner := exc.__cause__ or exc.__context__) is not None:
+        exc = inner
+    return (exc.strerror if isinstance(exc, OSError) else None) or str(exc)

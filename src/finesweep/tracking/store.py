@@ -1,0 +1,216 @@
+"""The tracking store: where runs and artifacts are kept, opened so that nothing can race."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from finesweep.errors import TrackingError
+from finesweep.tracking.mlflow_access import import_mlflow, quiet_warnings, translated
+
+TRACKING_URI_VARIABLE = "MLFLOW_TRACKING_URI"
+DEFAULT_ROOT = Path("mlruns")
+_SERVERS = ("http", "https")
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+# The first use of a database creates its tables, which takes seconds; a second process waits.
+_INITIALISATION_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class TrackingStore:
+    """An MLflow tracking store that is there, answers and has the right schema.
+
+    ``root`` is the folder that holds everything when the store is a SQLite file, else None.
+    ``artifact_root`` is where new experiments put their artifacts, None when a server decides.
+    The client may be used from several threads; a store is opened again in each process.
+    """
+
+    uri: str
+    root: Path | None
+    artifact_root: Path | None
+    client: Any
+
+    @classmethod
+    def open(cls, *, root: Path | None = None) -> TrackingStore:
+        """Open the store MLFLOW_TRACKING_URI names; without it, ``<root>/mlflow.db``.
+
+        ``root`` defaults to ``mlruns`` in the working directory and is created when missing.
+        Several processes may open a fresh store at once. A server that does not answer is given up
+        after a few seconds.
+
+        Raises:
+            TrackingError: the URI is of a kind MLflow cannot write, the folder or the database
+                cannot be opened, or the server cannot be reached.
+        """
+        uri = os.environ.get(TRACKING_URI_VARIABLE, "").strip()
+        if not uri:
+            return _open_sqlite((root or DEFAULT_ROOT).absolute() / "mlflow.db")
+        scheme = re.split(r"[:+]", uri, maxsplit=1)[0].lower()
+        if scheme == "sqlite":
+            return _open_sqlite(_sqlite_file(uri))
+        if scheme in _DATABASES:
+            return _open_database(
+                uri, artifact_root=(root or DEFAULT_ROOT).absolute() / "artifacts"
+            )
+        if scheme in _SERVERS:
+            return _open_server(uri)
+        raise TrackingError(
+            f"{TRACKING_URI_VARIABLE} is '{uri}', which MLflow no longer writes to; expected a "
+            "database (sqlite:////absolute/folder/mlflow.db, postgresql://…) or a server "
+            f"(http://host:5000). Unset {TRACKING_URI_VARIABLE} to use ./mlruns"
+        )
+
+    @property
+    def address(self) -> str:
+        """The URI as it may be shown: without a user's name and password."""
+        return without_credentials(self.uri)
+
+    def experiment_id(self, name: str) -> str:
+        """The id of the experiment called ``name``, created when there is none.
+
+        Raises:
+            TrackingError: the experiment was deleted, or its artifacts cannot be written from here.
+        """
+        with translated(f"open the experiment '{name}' in {self.address}"):
+            experiment = self.client.get_experiment_by_name(name)
+            if experiment is None:
+                experiment = self.client.get_experiment(self._create_experiment(name))
+        if experiment.lifecycle_stage != "active":
+            raise TrackingError(
+                f"the experiment '{name}' was deleted in {self.address}; restore it with 'mlflow "
+                f"experiments restore -x {experiment.experiment_id}' or choose another name"
+            )
+        self._check_artifacts_reachable(experiment.artifact_location)
+        return str(experiment.experiment_id)
+
+    def _create_experiment(self, name: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        location = str(self.artifact_root / name) if self.artifact_root else None
+        try:
+            return str(self.client.create_experiment(name, artifact_location=location))
+        except MlflowException as exc:
+            # Another process created it between our look and our attempt.
+            if exc.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return str(self.client.get_experiment_by_name(name).experiment_id)
+
+    def _check_artifacts_reachable(self, location: str) -> None:
+        """Refuse a server that hands out folders of its own machine.
+
+        MLflow would create such a folder here and the server would never see what is in it.
+        """
+        folder = local_path(location)
+        if self.artifact_root is not None or folder is None:
+            return
+        if not any(parent.exists() for parent in list(folder.parents)[:2]):
+            raise TrackingError(
+                f"the server at {self.address} keeps artifacts in its own folder {folder}, which "
+                "does not exist on this machine; start the server with --serve-artifacts (MLflow's "
+                "default) and use another experiment name"
+            )
+
+
+def local_path(uri: str) -> Path | None:
+    """The folder an artifact URI means, or None when it is not on this machine."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    return Path(uri) if not parts.scheme else None
+
+
+def without_credentials(uri: str) -> str:
+    """``uri`` without the ``user:password@`` of a server or database."""
+    return re.sub(r"://[^@/]*@", "://", uri)
+
+
+def _sqlite_file(uri: str) -> Path:
+    """The absolute file of ``sqlite:///relative`` or ``sqlite:////absolute``."""
+    _, separator, path = uri.partition(":///")
+    if not separator or not path or path.startswith(":memory:"):
+        raise TrackingError(
+            f"{TRACKING_URI_VARIABLE} is '{uri}'; expected a file: "
+            "sqlite:////absolute/folder/mlflow.db"
+        )
+    return Path(path).absolute()
+
+
+def _open_sqlite(file: Path) -> TrackingStore:
+    from filelock import FileLock, Timeout
+
+    root = file.parent
+    if set("?#%") & set(str(file)):
+        raise TrackingError(
+            f"the folder {root} has one of the characters ? # % in its path, which a database URI "
+            "cannot hold; use another folder"
+        )
+    mlflow = import_mlflow()
+    hint = "choose a folder you may write to"
+    try:
+        with translated(f"open the tracking store in {root}", hint=hint):
+            root.mkdir(parents=True, exist_ok=True)
+            with FileLock(root / ".mlflow.lock", timeout=_INITIALISATION_SECONDS):
+                return _connected(
+                    mlflow, f"sqlite:///{file}", root=root, artifact_root=root / "artifacts"
+                )
+    except Timeout as exc:
+        raise TrackingError(
+            f"another process has held {exc.lock_file} for {_INITIALISATION_SECONDS} s; end it, "
+            "then try again"
+        ) from exc
+
+
+def _open_database(uri: str, *, artifact_root: Path) -> TrackingStore:
+    mlflow = import_mlflow()
+    shown = without_credentials(uri)
+    hint = f"check that the database runs and that {TRACKING_URI_VARIABLE} is right"
+    try:
+        with translated(f"open the tracking database {shown}", hint=hint):
+            return _connected(mlflow, uri, root=None, artifact_root=artifact_root)
+    except ImportError as exc:
+        raise TrackingError(
+            f"the tracking database {shown} needs a driver that is not installed: {exc}"
+        ) from exc
+
+
+def _open_server(uri: str) -> TrackingStore:
+    mlflow = import_mlflow()
+    hint = f"start it, or correct (or unset) {TRACKING_URI_VARIABLE}"
+    attempt = f"reach the tracking server {without_credentials(uri)}"
+    with translated(attempt, hint=hint), _impatience():
+        return _connected(mlflow, uri, root=None, artifact_root=None)
+
+
+def _connected(
+    mlflow: Any, uri: str, *, root: Path | None, artifact_root: Path | None
+) -> TrackingStore:
+    """Build the client and ask one question, which creates or checks the schema."""
+    with quiet_warnings():
+        client = mlflow.MlflowClient(tracking_uri=uri)
+        client.search_experiments(max_results=1)
+    return TrackingStore(uri=uri, root=root, artifact_root=artifact_root, client=client)
+
+
+@contextmanager
+def _impatience() -> Iterator[None]:
+    """Let the first request fail within seconds; MLflow's own retries take minutes.
+
+    Later requests keep MLflow's patience, so that a server may restart in the middle of a sweep.
+    """
+    wanted = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
