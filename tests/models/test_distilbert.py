@@ -230,3 +230,12 @@ def test_bfloat16_computes_near_float32(tiny_checkpoint: Path, golden: Golden) -
     logits = model.predict(inputs_of(golden), verbose=0).logits
     assert logits.dtype == np.float32
     np.testing.assert_allclose(logits, golden["logits"], atol=0.3)
+
+
+def test_more_tokens_than_positions_say_what_to_do(
+    model: TFDistilBertForSequenceClassification,
+) -> None:
+    with pytest.raises(
+        ValueError, match="at most 64 tokens.*received 65; tokenize with truncation"
+    ):
+        model.predict(np.ones((1, 65), dtype="int32"), verbose=0)

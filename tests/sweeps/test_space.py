@@ -18,7 +18,9 @@ EXPERIMENT = ExperimentConfig.model_validate(
 
 def float_entries() -> st.SearchStrategy[dict[str, Any]]:
     bounds = st.tuples(st.floats(1e-7, 0.4), st.floats(0.5, 1.0))
-    ranges = st.builds(lambda b, log: {"low": b[0], "high": b[1], "log": log}, bounds, st.booleans())
+    ranges = st.builds(
+        lambda b, log: {"low": b[0], "high": b[1], "log": log}, bounds, st.booleans()
+    )
     stepped = st.builds(
         lambda n, steps: {"low": n / 1000, "high": (n + steps) / 1000, "step": 0.001},
         st.integers(1, 50),

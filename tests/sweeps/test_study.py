@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import optuna
 import pytest
+from optuna.trial import TrialState
 from sweep_bench import Bench
 
 from finesweep.config import SweepConfig
 from finesweep.data import DatasetIdentity
 from finesweep.errors import StudyError
-from finesweep.sweeps.record import RETRY_OF, TrialRecord, enqueued_values, write_record
+from finesweep.sweeps.record import RETRY_OF, Ending, TrialRecord, enqueued_values, write_record
 from finesweep.sweeps.study import (
     adopt_configuration,
     enqueue_first,
@@ -15,12 +17,11 @@ from finesweep.sweeps.study import (
     open_study,
     stored_configuration,
 )
-from optuna.trial import TrialState
 
 DATA = DatasetIdentity(name="headlines", digest="d1", source="here", rows=100)
 
 
-def opened(bench: Bench, name: str = "s"):  # noqa: ANN201 (an Optuna study)
+def opened(bench: Bench, name: str = "s") -> optuna.Study:
     return open_study(bench.study_url, name, direction="maximize")
 
 
@@ -113,7 +114,8 @@ def test_enqueueing_that_died_half_way_is_completed(bench: Bench) -> None:
 
 def test_interrupted_trials_are_enqueued_again_once(bench: Bench) -> None:
     study = opened(bench)
-    for ending in ["failed", "interrupted", "timeout", "diverged"]:
+    endings: list[Ending] = ["failed", "interrupted", "timeout", "diverged"]
+    for ending in endings:
         trial = study.ask()
         trial.suggest_float("learning_rate", 0.0, 1.0)
         write_record(trial, TrialRecord(ending=ending, reason="because"))

@@ -61,6 +61,7 @@ def no_workers_left() -> bool:
     ]
 
 
+@pytest.mark.parametrize("packaging", ["real"], indirect=True)
 def test_a_sweep_from_end_to_end(bench: Bench, observer: RecordingObserver) -> None:
     bench.n_test = 20
     config = bench.config(trials=3, register={"name": bench.name, "stage": "Staging"})
@@ -291,11 +292,11 @@ def test_ctrl_c_ends_the_running_trial_and_the_sweep(
     run_id = bench.study().user_attrs["run_id"]
     parent = bench.mlflow_run(run_id)
     assert parent.info.status == "KILLED"
-    assert parent.data.tags["finesweep.reason"] == "interrupted by the user"
+    assert parent.data.tags["finesweep.reason"] == "stopped by the user"
     interrupted = load_result(bench.study_url, bench.name)
     assert states(interrupted) == ["complete", "interrupted"]
-    assert interrupted.trials[1].reason == "interrupted: interrupted by the user"
-    assert interrupted.stopped_by == "interrupted by the user"
+    assert interrupted.trials[1].reason == "interrupted: stopped by the user"
+    assert interrupted.stopped_by == "stopped by the user"
     assert bench.mlflow_run(interrupted.trials[1].run_id).info.status == "KILLED"
     check_consistency(bench, run_id)
 
@@ -306,18 +307,18 @@ def test_ctrl_c_ends_the_running_trial_and_the_sweep(
     check_consistency(bench, run_id)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
 def test_an_interrupted_sweep_tries_what_an_unbroken_one_would(
     sampler: str, bench: Bench, tmp_path: Path
 ) -> None:
-    settings = {"trials": 5, "sampler": {"name": sampler, "seed": 3}}
+    settings = {"trials": 4, "sampler": {"name": sampler, "seed": 3}}
     unbroken = bench.run(bench.config(**settings))
     broken = Bench(folder=tmp_path / "broken", store=bench.store)
     broken.folder.mkdir()
     broken.script()
 
     def interrupt(number: int, tick: int) -> None:
-        if (number, tick) in [(1, 3), (4, 2)]:
+        if (number, tick) in [(1, 3), (3, 2)]:
             raise KeyboardInterrupt
 
     for _ in range(2):
@@ -343,7 +344,7 @@ def test_an_error_of_our_own_leaves_everything_in_order(
     run_id = bench.study().user_attrs["run_id"]
     parent = bench.mlflow_run(run_id)
     assert parent.info.status == "FAILED"
-    assert parent.data.tags["finesweep.reason"] == "the observer is broken"
+    assert parent.data.tags["finesweep.reason"] == "the sweep failed: the observer is broken"
     assert states(load_result(bench.study_url, bench.name)) == ["complete", "interrupted"]
     check_consistency(bench, run_id)
     assert Counter(states(bench.run(config))) == {"complete": 3, "interrupted": 1}

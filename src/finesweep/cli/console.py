@@ -27,7 +27,7 @@ def notes() -> Console:
 
 def print_json(value: Any) -> None:
     """One JSON value on one line; not-a-number becomes null, which JSON can say."""
-    print(json.dumps(_finite(value), ensure_ascii=False))
+    sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False) + "\n")
 
 
 def command_name() -> str:

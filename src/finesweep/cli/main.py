@@ -58,7 +58,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[  # noqa: ARG001 - the callback does the work
+    version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Say the version."),
     ] = False,
@@ -79,10 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(exit_code_of(error))
     except Exception as error:
         traceback.print_exc()
-        print(
+        typer.echo(
             "\nThis is a bug in finesweep, not a mistake of yours; please report it with the lines "
             "above.",
-            file=sys.stderr,
+            err=True,
         )
         sys.exit(exit_code_of(error))
 
@@ -91,6 +91,6 @@ def _tell(error: BaseException) -> None:
     if state.debug:
         traceback.print_exc()
     if isinstance(error, FinesweepError):
-        print(f"error: {error}", file=sys.stderr)
+        typer.echo(f"error: {error}", err=True)
     else:
-        print(str(error) or "interrupted", file=sys.stderr)
+        typer.echo(str(error) or "interrupted", err=True)

@@ -46,6 +46,7 @@ class StepProgress:
         self._live.stop()
 
     def __call__(self, what: str, done: int, total: int | None) -> None:
+        """Show how far a step has come."""
         if not self._console.is_terminal:
             self._tell(what, done, total)
             return

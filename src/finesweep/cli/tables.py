@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from finesweep.registry import Predictions, RegisteredVersion
+    from finesweep.registry import Predictions, RegisteredVersion, StageChange
     from finesweep.sweeps.result import StudySummary, SweepResult, TrialSummary
 
 SHOWN_METRICS = ("val/accuracy", "val/f1", "val/loss")
@@ -52,6 +52,16 @@ def versions_table(versions: Iterable[RegisteredVersion]) -> Table:
             version.tags.get("finesweep.sweep", ""),
             version.tags.get("finesweep.trial", ""),
             version.run_id,
+        )
+    return table
+
+
+def history_table(changes: Iterable[StageChange]) -> Table:
+    """One row a move of a version to a stage."""
+    table = _table("at (UTC)", "version", "stage", "by")
+    for change in changes:
+        table.add_row(
+            f"{change.at:%Y-%m-%d %H:%M:%S}", str(change.version), change.stage, change.by
         )
     return table
 

@@ -97,7 +97,7 @@ def _range_problems(entry: _Range) -> list[Problem]:
         message = f"expected no step on a log scale, received {step}; leave out step or log"
         return [Problem(("step",), message)]
     steps = (high - low) / step
-    if not math.isfinite(steps) or steps < 1 or abs(steps - round(steps)) > _STEP_TOLERANCE:
+    if not math.isfinite(steps) or round(steps) < 1 or abs(steps - round(steps)) > _STEP_TOLERANCE:
         message = f"expected a step that leads from {low} to exactly {high}, received {step}"
         return [Problem(("step",), message)]
     return []

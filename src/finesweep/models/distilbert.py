@@ -12,7 +12,13 @@ import keras
 from keras import ops
 
 from finesweep.models.config import DistilBertConfig
-from finesweep.models.layers import ClassificationHead, Embeddings, Tensor, TransformerBlock
+from finesweep.models.layers import (
+    ClassificationHead,
+    Embeddings,
+    Tensor,
+    TransformerBlock,
+    require_positions,
+)
 from finesweep.models.outputs import SequenceClassifierOutput, as_model_inputs
 from finesweep.models.pretrained import TokenizerFiles, read_checkpoint, write_checkpoint
 from finesweep.models.sources import resolve_checkpoint
@@ -120,7 +126,10 @@ class TFDistilBertForSequenceClassification(keras.Model):
 
         The result holds NumPy logits of shape (rows, labels) as ``.logits`` and ``[0]``.
         """
-        output: SequenceClassifierOutput = super().predict(as_model_inputs(x), *args, **kwargs)
+        inputs = as_model_inputs(x)
+        input_ids = inputs["input_ids"] if isinstance(inputs, Mapping) else inputs
+        require_positions(getattr(input_ids, "shape", (0, None))[1], self.config)
+        output: SequenceClassifierOutput = super().predict(inputs, *args, **kwargs)
         return output
 
     @classmethod

@@ -19,6 +19,19 @@ Tensor = Any  # a backend tensor; Keras has no type for it
 MASKED_SCORE = -1e9
 
 
+def require_positions(length: Any, config: DistilBertConfig) -> None:
+    """Refuse more tokens a text than the checkpoint has positions, where their number is known.
+
+    Inside a graph that takes batches of any length it is not known before the batch is there.
+    """
+    most = config.max_position_embeddings
+    if isinstance(length, int) and length > most:
+        raise ValueError(
+            f"expected at most {most} tokens a text, the positions this checkpoint has, "
+            f"received {length}; tokenize with truncation=True and a max_length"
+        )
+
+
 class Dropout(keras.layers.Layer):
     """Inverted dropout that draws from a generator all layers of a model share.
 
@@ -77,6 +90,7 @@ class Embeddings(keras.layers.Layer):
     def call(self, input_ids: Tensor, training: bool = False) -> Tensor:
         """The vectors of all tokens of the batch, one a row."""
         length = ops.shape(input_ids)[1]
+        require_positions(length, self.config)
         words = ops.take(self.word_table, input_ids, axis=0)
         positions = self.position_table[:length]
         hidden = ops.reshape(words + positions, (-1, self.config.dim))

@@ -82,7 +82,7 @@ class Coordinator:
         for number in self._running:
             self._engine.cancel(number)
         for running in list(self._running.values()):
-            self._end(running, Verdict(ending="interrupted", reason=reason))
+            self._end(running, Verdict(ending="interrupted", reason=f"interrupted: {reason}"))
 
     def _fill_slots(self) -> None:
         while self._engine.idle_slots and monotonic() < self._deadline:

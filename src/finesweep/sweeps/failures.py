@@ -13,8 +13,8 @@ class FailureStreak:
     """Counts how often the same error came in a row.
 
     Two errors are the same if they are of one kind and the first lines of their messages differ in
-    numbers only, such as a trial's number or the shape of a batch. A diverged trial is no error: a wide range of
-    learning rates makes several.
+    numbers only, such as a trial's number or the shape of a batch. A diverged trial is no error: a
+    wide range of learning rates makes several.
     """
 
     def __init__(self, *, limit: int = SAME_ERRORS_IN_A_ROW) -> None:

@@ -33,10 +33,8 @@ from finesweep.sweeps.study import (
     open_study,
     zombies,
 )
-from finesweep.tracking import SweepRun, TrackingStore
+from finesweep.tracking import RunStatus, SweepRun, TrackingStore
 from finesweep.training.progress import TrainingSetup
-
-BY_THE_USER = "interrupted by the user"
 
 
 def run_sweep(
@@ -115,17 +113,12 @@ class _Sweep:
             stopped_by = coordinator.run()
             self._select(has_test_split=has_test_split)
         except KeyboardInterrupt as exc:
-            self._break_off(coordinator, BY_THE_USER)
-            self.sweep_run.end("KILLED", reason=BY_THE_USER)
+            self._break_off(coordinator, "KILLED", reason="stopped by the user")
             raise InterruptedSweep(
                 f"the sweep '{self.config.name}' was interrupted; the same command goes on with it"
             ) from exc
         except BaseException as exc:
-            # The error is what the user must see; what cannot be put in order now is reaped by
-            # the next call.
-            with contextlib.suppress(Exception):
-                self._break_off(coordinator, f"the sweep failed: {exc}")
-                self.sweep_run.end("FAILED", reason=str(exc))
+            self._break_off(coordinator, "FAILED", reason=f"the sweep failed: {exc}")
             raise
         self.study.set_user_attr(STOPPED_BY, stopped_by)
         self.sweep_run.end("FINISHED", reason=stopped_by)
@@ -154,11 +147,17 @@ class _Sweep:
         )
         selector.select(has_test_split=has_test_split)
 
-    def _break_off(self, coordinator: Coordinator, reason: str) -> None:
-        """End what runs; a trial that was only just asked for is not known to the coordinator."""
-        self.study.set_user_attr(STOPPED_BY, reason)
-        coordinator.abandon(f"interrupted: {reason}")
-        reap(self.study, self.sweep_run, store=self.store)
+    def _break_off(self, coordinator: Coordinator, status: RunStatus, *, reason: str) -> None:
+        """End what runs, as far as that is possible; what is not, the next call reaps.
+
+        Never raises: why the sweep ended early is what the user must see.
+        """
+        with contextlib.suppress(Exception):
+            self.study.set_user_attr(STOPPED_BY, reason)
+            coordinator.abandon(reason)
+            # A trial that was only just asked for is not known to the coordinator.
+            reap(self.study, self.sweep_run, store=self.store)
+            self.sweep_run.end(status, reason=reason)
 
 
 def _has_come_to_its_end(study: optuna.Study, config: SweepConfig) -> bool:

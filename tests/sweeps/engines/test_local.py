@@ -157,9 +157,7 @@ def test_what_a_worker_prints_is_in_its_log(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    engine = LocalEngine(
-        setup_in(tmp_path), trainer=SCRIPTED, logs=tmp_path / "logs", threads=5
-    )
+    engine = LocalEngine(setup_in(tmp_path), trainer=SCRIPTED, logs=tmp_path / "logs", threads=5)
     submit(engine, tmp_path)
     engine.wait(20)
     engine.close()

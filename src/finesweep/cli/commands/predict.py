@@ -18,7 +18,9 @@ def predict(
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...")] = None,
     file: Annotated[Path | None, typer.Option(help="Classify the texts of this file.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where the file's predictions go.")] = None,
-    column: Annotated[str, typer.Option(help="The file's column of texts.")] = "text",
+    column: Annotated[
+        str, typer.Option("--text-column", metavar="NAME", help="The file's column of texts.")
+    ] = "text",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
     as_json: options.Json = False,
     debug: options.Debug = False,  # noqa: ARG001 - its callback does the work
@@ -35,11 +37,12 @@ def predict(
 def _predict_texts(model: str, texts: list[str], *, as_json: bool) -> None:
     from finesweep.cli.console import output, print_json
     from finesweep.cli.progress import waiting
+    from finesweep.cli.quiet import native_noise_kept_back
     from finesweep.cli.tables import predictions_table
     from finesweep.registry import predict as predict_texts
     from finesweep.tracking import TrackingStore
 
-    with waiting(f"loading {model}"):
+    with native_noise_kept_back(), waiting(f"loading {model}"):
         predictions = predict_texts(TrackingStore.open(), model, texts)
     if not as_json:
         output().print(predictions_table(texts, predictions))
@@ -65,11 +68,12 @@ def _predict_texts(model: str, texts: list[str], *, as_json: bool) -> None:
 def _predict_file(model: str, file: Path, out: Path, *, column: str, overwrite: bool) -> None:
     from finesweep.cli.console import notes
     from finesweep.cli.progress import StepProgress
+    from finesweep.cli.quiet import native_noise_kept_back
     from finesweep.registry import predict_file
     from finesweep.tracking import TrackingStore
 
     store = TrackingStore.open()
-    with StepProgress() as progress:
+    with native_noise_kept_back(), StepProgress() as progress:
         rows = predict_file(
             store,
             model,

@@ -19,12 +19,12 @@ def serve(
 ) -> None:
     """Answer POST /invocations with MLflow's payloads until Ctrl-C."""
     from finesweep.cli.console import notes
+    from finesweep.cli.quiet import native_noise_kept_back
     from finesweep.registry import serve as serve_model
     from finesweep.tracking import TrackingStore
 
-    console = notes()
-
     def on_ready(url: str) -> None:
+        console = notes()
         console.print(f"{model} answers at {url}/invocations; Ctrl-C ends it", soft_wrap=True)
         console.print(
             f"curl -s {url}/invocations -H 'Content-Type: application/json' "
@@ -33,5 +33,6 @@ def serve(
             soft_wrap=True,
         )
 
-    console.print(f"loading {model}")
-    serve_model(TrackingStore.open(), model, host=host, port=port, on_ready=on_ready)
+    notes().print(f"loading {model}")
+    with native_noise_kept_back():
+        serve_model(TrackingStore.open(), model, host=host, port=port, on_ready=on_ready)
