@@ -34,11 +34,11 @@ def run(
 
 
 def test_learns_reports_every_quarter_epoch_and_saves(tuner: FineTuner, tmp_path: Path) -> None:
-    result, ticks = run(tuner, replace(VALUES, epochs=6), tmp_path / "checkpoint")
-    assert [tick.number for tick in ticks] == list(range(1, 25))
-    assert [tick.full_validation for tick in ticks] == [n % 4 == 0 for n in range(1, 25)]
-    assert ticks[-1].epoch == 6.0
-    assert ticks[-1].examples_seen == 6 * len(tuner.texts.train)
+    result, ticks = run(tuner, replace(VALUES, epochs=10), tmp_path / "checkpoint")
+    assert [tick.number for tick in ticks] == list(range(1, 41))
+    assert [tick.full_validation for tick in ticks] == [n % 4 == 0 for n in range(1, 41)]
+    assert ticks[-1].epoch == 10.0
+    assert ticks[-1].examples_seen == 10 * len(tuner.texts.train)
     for tick in ticks:
         assert set(tick.metrics) == {
             "train/loss",
@@ -52,7 +52,7 @@ def test_learns_reports_every_quarter_epoch_and_saves(tuner: FineTuner, tmp_path
     assert result.metrics["val/accuracy"] >= 0.85
     assert ticks[0].metrics["train/loss"] > ticks[-1].metrics["train/loss"]
     assert not result.stopped
-    assert result.ticks == 24
+    assert result.ticks == 40
     assert result.checkpoint == tmp_path / "checkpoint"
     config = read_checkpoint(tmp_path / "checkpoint").config
     assert dict(config.id2label) == {0: "bad", 1: "good"}

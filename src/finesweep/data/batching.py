@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from finesweep.data.encoded_texts import EncodedTexts
 from finesweep.data.shuffling import shuffled
 
-WIDTH_STEP = 8
+WIDTH_STEP = 4
 """Batches are as wide as a multiple of this, so that a compiled step sees few shapes."""
 
 
