@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from finesweep.data.readers import Columns, read_rows
-from finesweep.data.sources import read_source
+from finesweep.data.sources import read_source, require_source
 from finesweep.errors import DataError
 
 
@@ -58,3 +58,12 @@ def test_the_format_comes_from_the_suffix_or_is_asked_for(tmp_path: Path) -> Non
     assert read_rows(source, columns=columns, format="tsv").texts == ["a"]
     with pytest.raises(DataError, match=r"cannot tell the format from the ending '\.dat'; set"):
         read_rows(source, columns=columns)
+
+
+def test_a_missing_file_is_found_out_without_reading(tmp_path: Path) -> None:
+    require_source("packaged:headlines")
+    require_source("https://unreachable.invalid/data.json")
+    with pytest.raises(DataError, match="there is no such file"):
+        require_source(str(tmp_path / "no.json"))
+    with pytest.raises(DataError, match="there is no bundled sample"):
+        require_source("packaged:nothing")

@@ -74,3 +74,8 @@ def test_the_lock_stands_next_to_the_database(tmp_path: Path) -> None:
     near = lock_path("sqlite:///here/optuna.db", "s", workdir=tmp_path)
     assert near == Path("here/optuna.db.s.lock")
     assert lock_path("postgresql://host/db", "s", workdir=tmp_path) == tmp_path / "s.lock"
+
+
+def test_the_lock_of_a_sqlite_uri_stands_beside_its_file(tmp_path: Path) -> None:
+    url = f"sqlite:///file:{tmp_path}/optuna.db?mode=rw&uri=true"
+    assert lock_path(url, "s", workdir=tmp_path / "work") == tmp_path / "optuna.db.s.lock"

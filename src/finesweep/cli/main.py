@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import io
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from finesweep import __version__
 from finesweep.cli import state
@@ -25,27 +26,52 @@ from finesweep.cli.commands import (
     train,
     ui,
 )
-from finesweep.errors import FinesweepError, exit_code_of
+from finesweep.errors import EXIT_INTERRUPTED, FinesweepError, exit_code_of
+
+_HELP = """Sweep hyperparameters for fine-tuning DistilBERT, and keep every trial on record.
+
+\b
+First steps:
+  finesweep data check FILE         what the data holds
+  finesweep run SWEEP.yaml --plan   what a sweep would do
+  finesweep run SWEEP.yaml          do it; the same command goes on if it was stopped
+  finesweep ui                      look at the runs in MLflow
+  finesweep predict models:/NAME/STAGE "some text"
+
+Each command says more: finesweep COMMAND --help.
+"""
+
+
+class _Commands(TyperGroup):
+    """The commands; typer alone would end an interruption without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            _tell(error)
+            raise typer.Exit(EXIT_INTERRUPTED) from error
+
 
 app = typer.Typer(
     name="finesweep",
-    help="Sweep hyperparameters for fine-tuning DistilBERT, and keep every trial on record.",
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-app.command()(run.run)
-app.command()(train.train)
+app.command(epilog=run.EXAMPLES)(run.run)
+app.command(epilog=train.EXAMPLES)(train.train)
 app.command()(show.show)
 app.command("list")(show.list_sweeps)
-app.command()(register.register)
-app.command()(promote.promote)
-app.command()(models.models)
-app.command()(predict.predict)
-app.command()(serve.serve)
-app.command()(ui.ui)
+app.command(epilog=register.EXAMPLES)(register.register)
+app.command(epilog=promote.EXAMPLES)(promote.promote)
+app.command(epilog=models.EXAMPLES)(models.models)
+app.command(epilog=predict.EXAMPLES)(predict.predict)
+app.command(epilog=serve.EXAMPLES)(serve.serve)
+app.command(epilog=ui.EXAMPLES)(ui.ui)
 app.add_typer(data.app, name="data")
 app.add_typer(checkpoint.app, name="checkpoint")
 
@@ -56,25 +82,24 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=_HELP)
 def options(
     version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Say the version."),
     ] = False,
 ) -> None:
-    """Sweep hyperparameters for fine-tuning DistilBERT, and keep every trial on record."""
+    """What holds for finesweep itself, whatever the command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 the user's mistake, 130 interrupted."""
+    # A character that the terminal's encoding lacks is shown as its escape, not as an error.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(args=list(arguments) if arguments is not None else None)
-    except BrokenPipeError:
-        # The reader of our output (head, less) has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except (FinesweepError, KeyboardInterrupt) as error:
+    except FinesweepError as error:
         _tell(error)
         sys.exit(exit_code_of(error))
     except Exception as error:

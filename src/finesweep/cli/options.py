@@ -14,10 +14,14 @@ STORE_FOLDER = Path("mlruns")
 Debug = Annotated[
     bool, typer.Option("--debug", callback=set_debug, help="Show the traceback of an error.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON value, for scripts.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON value on standard output, for scripts.")
+]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the file; repeatable."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override a key of the file; may be given repeatedly."
+    ),
 ]
 Study = Annotated[
     str | None,
@@ -25,10 +29,23 @@ Study = Annotated[
         "--study",
         metavar="URL",
         envvar="FINESWEEP_STUDY",
-        help="The study database; by default mlruns/optuna.db.",
+        help="The database of studies; without it, mlruns/optuna.db in the working directory.",
     ),
 ]
-Host = Annotated[str, typer.Option(help="The address to listen on.")]
+Host = Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")]
+Port = Annotated[int, typer.Option(metavar="PORT", min=1, max=65535, help="The port to listen on.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="models:/NAME/STAGE, models:/NAME/VERSION, models:/NAME@ALIAS or runs:/RUN_ID/model.",
+    ),
+]
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help: calls as they are typed."""
+    return "\b\n" + "\n".join(["Examples:", *(f"  finesweep {line}" for line in lines)])
 
 
 def study_url(given: str | None) -> str:

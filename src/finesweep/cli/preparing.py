@@ -32,10 +32,12 @@ def make_ready(experiment: ExperimentConfig, *, longest: int) -> Ready:
     is wrong with either, before any run exists.
     """
     from finesweep.data import prepare
+    from finesweep.data.sources import require_source
     from finesweep.models.pretrained import read_config
     from finesweep.models.sources import resolve_checkpoint
     from finesweep.training import TrainingSetup
 
+    require_source(experiment.data.path)
     model = experiment.model
     with waiting(f"looking for the checkpoint {model.checkpoint}"):
         checkpoint = resolve_checkpoint(model.checkpoint, revision=model.revision)

@@ -1,4 +1,7 @@
-"""Progress of what lasts: a live display on a terminal, plain lines in a pipe or a log."""
+"""Progress of what lasts: a live display on a terminal, plain lines in a pipe or a log.
+
+A terminal that cannot move its cursor (``TERM=dumb``) gets the lines of a log.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -38,8 +42,7 @@ class StepProgress:
         self._told: dict[str, float] = {}
 
     def __enter__(self) -> StepProgress:
-        if self._console.is_terminal:
-            self._live.start()
+        self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -47,7 +50,7 @@ class StepProgress:
 
     def __call__(self, what: str, done: int, total: int | None) -> None:
         """Show how far a step has come."""
-        if not self._console.is_terminal:
+        if self._live.disable:
             self._tell(what, done, total)
             return
         if what not in self._tasks:
@@ -59,35 +62,35 @@ class StepProgress:
         if now - self._told.setdefault(what, now) >= _LINE_SECONDS:
             self._told[what] = now
             share = f"{done:,} of {total:,}" if total else f"{done:,}"
-            self._console.print(f"{what}: {share}")
+            self._console.print(f"{what}: {share}", markup=False, soft_wrap=True)
 
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
     """A spinner on a terminal, one line in a log, while something of unknown length lasts."""
     console = notes()
-    if console.is_terminal:
-        with console.status(what):
+    if console.is_interactive:
+        with console.status(escape(what)):
             yield
     else:
-        console.print(what)
+        console.print(what, markup=False, soft_wrap=True)
         yield
 
 
 class SweepProgress:
-    """Watches a sweep: a line a trial that ended, and what runs now."""
+    """Watches a sweep, or a single fine-tuning: a line a trial that ended, and what runs now."""
 
     def __init__(self, *, metric: str, console: Console | None = None) -> None:
         self._metric = metric
         self._console = console or notes()
         self._live = _live_display(self._console)
         self._trials: dict[int, TaskID] = {}
-        self._sweep: TaskID | None = None
-        self._best: float | None = None
+        self._sweep = self._live.add_task("trials", total=None, visible=False)
+        self._worker_loads = True
+        self._left = 0
 
     def __enter__(self) -> SweepProgress:
-        if self._console.is_terminal:
-            self._live.start()
+        self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,30 +98,34 @@ class SweepProgress:
 
     def sweep_started(self, total: int, done: int) -> None:
         """The study is open."""
-        self._sweep = self._live.add_task("trials", total=total, completed=done)
-        if done:
-            self._live.console.print(f"going on: {done} of {total} trials are done")
+        self._left = total - done
+        self._live.update(self._sweep, total=total, completed=done, visible=total > 1)
+        if done and self._left:
+            self._say(f"going on: {done} of {total} trials are done")
 
     def trial_started(self, number: int, hyperparameters: Hyperparameters, run_id: str) -> None:
         """A trial was handed to a worker."""
         del run_id
-        self._trials[number] = self._live.add_task(f"t{number:03d}", total=None)
-        self._say(f"t{number:03d} started   {values_line(hyperparameters)}")
+        trial = f"t{number:03d}"
+        doing = "loading TensorFlow" if self._worker_loads else "training"
+        self._trials[number] = self._live.add_task(f"{trial} {doing}", total=None)
+        self._log(f"{trial} started   {values_line(hyperparameters)}")
+        if self._worker_loads:
+            self._log("a worker process starts: loading TensorFlow takes some seconds")
+            self._worker_loads = False
 
     def ticked(self, number: int, tick: Tick, total_ticks: int) -> None:
         """A trial reached a tick."""
         value = tick.metrics.get(self._metric, float("nan"))
         speed = tick.metrics.get("examples_per_second", float("nan"))
         told = f"{self._metric} {value:.4f}, {speed:.0f} examples/s"
-        if self._console.is_terminal:
-            self._live.update(
-                self._trials[number],
-                completed=tick.number,
-                total=total_ticks,
-                description=f"t{number:03d} {told}",
-            )
-        else:
-            self._say(f"t{number:03d} tick {tick.number}/{total_ticks}  {told}")
+        self._live.update(
+            self._trials[number],
+            completed=tick.number,
+            total=total_ticks,
+            description=f"t{number:03d} {told}",
+        )
+        self._log(f"t{number:03d} tick {tick.number}/{total_ticks}  {told}")
 
     def trial_ended(self, summary: TrialSummary) -> None:
         """A trial ended, in whatever way."""
@@ -126,22 +133,26 @@ class SweepProgress:
         told = f"{self._metric} {value:.4f}" if value is not None else "no result"
         seconds = f", {summary.seconds:.0f} s" if summary.seconds is not None else ""
         reason = f"  ({summary.reason})" if summary.reason else ""
-        self._live.console.print(
-            f"t{summary.number:03d} {summary.state:<9} {told}{seconds}{reason}", markup=False
-        )
-        task = self._trials.pop(summary.number, None)
-        if task is not None:
-            self._live.remove_task(task)
-        if self._sweep is not None and summary.state not in ("interrupted", "timeout"):
-            self._live.advance(self._sweep)
+        self._say(f"t{summary.number:03d} {summary.state:<9} {told}{seconds}{reason}")
+        self._live.remove_task(self._trials.pop(summary.number))
+        if summary.state in ("interrupted", "timeout"):
+            return
+        self._left -= 1
+        self._live.advance(self._sweep)
+        if not self._left:
+            self._live.update(self._sweep, description="selecting the best trial")
 
     def sweep_ended(self, result: SweepResult) -> None:
         """The sweep came to its end; the table is printed by the command."""
         self._say(result.stopped_by)
 
     def _say(self, line: str) -> None:
-        if not self._console.is_terminal:
-            self._console.print(line, markup=False)
+        self._console.print(line, markup=False, soft_wrap=True)
+
+    def _log(self, line: str) -> None:
+        """Say what the live display shows by itself."""
+        if self._live.disable:
+            self._say(line)
 
 
 def values_line(hyperparameters: Hyperparameters) -> str:
@@ -157,4 +168,5 @@ def _live_display(console: Console) -> Progress:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     ]
-    return Progress(*columns, console=console, transient=True)
+    disable = not console.is_interactive
+    return Progress(*columns, console=console, transient=True, disable=disable)

@@ -1,104 +1,196 @@
-"""Results as tables for people."""
+"""Results as tables for people, no wider than the terminal they are read on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from finesweep.registry import Predictions, RegisteredVersion, StageChange
     from finesweep.sweeps.result import StudySummary, SweepResult, TrialSummary
 
-SHOWN_METRICS = ("val/accuracy", "val/f1", "val/loss")
+METRIC_TAG = "finesweep.metric."
+_LEAST_TEXT = 24  # characters of a text that should stand in one line
+
+Row = TypeVar("Row")
 
 
-def trials_table(result: SweepResult) -> Table:
+@dataclass(frozen=True, kw_only=True)
+class Column(Generic[Row]):
+    """A column and how its cells are made; where space lacks, the highest ``rank`` goes first."""
+
+    heading: str
+    cell: Callable[[Row], str]
+    rank: int = 0
+    number: bool = False
+
+
+def trials_table(result: SweepResult, *, width: int) -> Table:
     """One row a trial; the best is marked."""
-    table = _table("", "trial", "state", "learning rate", "batch", "epochs", "max length")
-    for name in (*SHOWN_METRICS, "examples/s", "seconds"):
-        table.add_column(name, justify="right")
-    for trial in result.trials:
-        best = result.best is not None and trial.number == result.best.number
-        table.add_row("*" if best else "", *_trial_cells(trial), style="bold" if best else None)
-    return table
-
-
-def _trial_cells(trial: TrialSummary) -> list[str]:
-    values = trial.hyperparameters
-    return [
-        f"t{trial.number:03d}",
-        trial.state,
-        f"{values.learning_rate:.3g}",
-        str(values.batch_size),
-        str(values.epochs),
-        str(values.max_length),
-        *(_number(trial.metrics.get(name), ".4f") for name in SHOWN_METRICS),
-        _number(trial.metrics.get("examples_per_second"), ".0f"),
-        _number(trial.seconds, ".0f"),
+    best = None if result.best is None else result.best.number
+    columns: list[Column[TrialSummary]] = [
+        Column(heading="", cell=lambda trial: "*" if trial.number == best else ""),
+        Column(heading="trial", cell=lambda trial: f"t{trial.number:03d}"),
+        Column(heading="state", cell=lambda trial: trial.state),
+        _hyperparameter("learning_rate", "learning\nrate", rank=1),
+        _hyperparameter("batch_size", "batch\nsize", rank=3),
+        _hyperparameter("epochs", "epochs", rank=4),
+        _hyperparameter("max_length", "max\nlength", rank=5),
+        _metric("val/accuracy", ".4f", rank=0),
+        _metric("val/f1", ".4f", rank=6),
+        _metric("val/loss", ".4f", rank=2),
+        _metric("examples_per_second", ".0f", rank=8, heading="examples\na second"),
+        Column(
+            heading="seconds", cell=lambda trial: _shown(trial.seconds, ".0f"), rank=7, number=True
+        ),
     ]
+    return _fitted(columns, result.trials, width=width, is_bold=lambda trial: trial.number == best)
 
 
-def versions_table(versions: Iterable[RegisteredVersion]) -> Table:
+def versions_table(versions: Sequence[RegisteredVersion], *, width: int) -> Table:
     """One row a version of a registered model."""
-    table = _table("model", "version", "stage", "aliases", "sweep", "trial", "run")
-    for version in versions:
-        table.add_row(
-            version.name,
-            str(version.version),
-            version.stage,
-            ", ".join(version.aliases),
-            version.tags.get("finesweep.sweep", ""),
-            version.tags.get("finesweep.trial", ""),
-            version.run_id,
-        )
-    return table
+    columns: list[Column[RegisteredVersion]] = [
+        Column(heading="model", cell=lambda version: version.name),
+        Column(heading="version", cell=lambda version: str(version.version), number=True),
+        Column(heading="stage", cell=lambda version: version.stage),
+        Column(heading="aliases", cell=lambda version: ", ".join(version.aliases), rank=5),
+        Column(heading="val/accuracy", cell=_version_accuracy, rank=2, number=True),
+        Column(
+            heading="sweep", cell=lambda version: version.tags.get("finesweep.sweep", ""), rank=3
+        ),
+        Column(heading="trial", cell=_version_trial, rank=4),
+        Column(heading="run", cell=lambda version: version.run_id, rank=1),
+    ]
+    return _fitted(columns, versions, width=width)
 
 
-def history_table(changes: Iterable[StageChange]) -> Table:
+def history_table(changes: Sequence[StageChange], *, width: int) -> Table:
     """One row a move of a version to a stage."""
-    table = _table("at (UTC)", "version", "stage", "by")
-    for change in changes:
-        table.add_row(
-            f"{change.at:%Y-%m-%d %H:%M:%S}", str(change.version), change.stage, change.by
-        )
-    return table
+    columns: list[Column[StageChange]] = [
+        Column(heading="at (UTC)", cell=lambda change: f"{change.at:%Y-%m-%d %H:%M:%S}"),
+        Column(heading="version", cell=lambda change: str(change.version), number=True),
+        Column(heading="stage", cell=lambda change: change.stage),
+        Column(heading="by", cell=lambda change: change.by, rank=1),
+    ]
+    return _fitted(columns, changes, width=width)
 
 
-def studies_table(studies: Iterable[StudySummary]) -> Table:
+def studies_table(studies: Sequence[StudySummary], *, width: int) -> Table:
     """One row a sweep of the study database."""
-    table = _table("sweep", "trials", "running", "best", "metric")
-    for study in studies:
-        total = "?" if study.total is None else str(study.total)
-        best = _number(study.best_value, ".4f")
-        table.add_row(
-            study.name, f"{study.done} of {total}", str(study.running), best, study.metric or ""
-        )
-    return table
+    columns: list[Column[StudySummary]] = [
+        Column(heading="sweep", cell=lambda study: study.name),
+        Column(heading="trials", cell=_study_trials),
+        Column(heading="running", cell=lambda study: str(study.running), rank=2, number=True),
+        Column(heading="best", cell=lambda study: _shown(study.best_value, ".4f"), number=True),
+        Column(heading="metric", cell=lambda study: study.metric or "", rank=1),
+    ]
+    return _fitted(columns, studies, width=width)
 
 
-def predictions_table(texts: Iterable[str], predictions: Predictions) -> Table:
+def predictions_table(texts: Sequence[str], predictions: Predictions, *, width: int) -> Table:
     """One row a text: its label, the score, and the probability of each class."""
-    table = _table("text", "label", "score")
-    for name in predictions.class_names:
-        table.add_column(name, justify="right")
-    table.columns[0].overflow = "fold"
-    for text, label, score, row in zip(
-        texts, predictions.labels, predictions.scores, predictions.probabilities, strict=True
-    ):
-        table.add_row(text, label, f"{score:.4f}", *(f"{value:.4f}" for value in row))
+    columns: list[Column[int]] = [
+        Column(heading="label", cell=lambda row: predictions.labels[row]),
+        Column(heading="score", cell=lambda row: f"{predictions.scores[row]:.4f}", number=True),
+        *(
+            Column(heading=name, cell=_probability(predictions, index), rank=1, number=True)
+            for index, name in enumerate(predictions.class_names)
+        ),
+    ]
+    longest = max(map(len, texts), default=0)
+    room = width - min(longest, _LEAST_TEXT) - 2
+    kept = _kept(columns, range(len(texts)), width=room)
+    text: Column[int] = Column(heading="text", cell=lambda row: texts[row])
+    return _table([text, *kept], range(len(texts)))
+
+
+def _hyperparameter(name: str, heading: str, *, rank: int) -> Column[TrialSummary]:
+    def cell(trial: TrialSummary) -> str:
+        value = getattr(trial.hyperparameters, name)
+        return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+    return Column(heading=heading, cell=cell, rank=rank, number=True)
+
+
+def _metric(name: str, form: str, *, rank: int, heading: str | None = None) -> Column[TrialSummary]:
+    def cell(trial: TrialSummary) -> str:
+        return _shown(trial.metrics.get(name), form)
+
+    return Column(heading=heading or name.replace("/", "/\n"), cell=cell, rank=rank, number=True)
+
+
+def _version_accuracy(version: RegisteredVersion) -> str:
+    value = version.tags.get(f"{METRIC_TAG}val/accuracy")
+    return "" if value is None else f"{float(value):.4f}"
+
+
+def _version_trial(version: RegisteredVersion) -> str:
+    number = version.tags.get("finesweep.trial")
+    return "" if number is None else f"t{int(number):03d}"
+
+
+def _study_trials(study: StudySummary) -> str:
+    return f"{study.done} of {'?' if study.total is None else study.total}"
+
+
+def _probability(predictions: Predictions, index: int) -> Callable[[int], str]:
+    return lambda row: f"{predictions.probabilities[row, index]:.4f}"
+
+
+def _fitted(
+    columns: Sequence[Column[Row]],
+    rows: Sequence[Row],
+    *,
+    width: int,
+    is_bold: Callable[[Row], bool] = lambda _: False,
+) -> Table:
+    """The table with as many columns as there is room for; says which it leaves out."""
+    kept = _kept(columns, rows, width=width)
+    table = _table(kept, rows, is_bold=is_bold)
+    left_out = [_one_line(column.heading) for column in columns if column not in kept]
+    if left_out:
+        table.caption = f"no room for {', '.join(left_out)}: see --json"
+        table.caption_justify = "left"
     return table
 
 
-def _table(*columns: str) -> Table:
-    from rich.box import SIMPLE_HEAD
+def _kept(
+    columns: Sequence[Column[Row]], rows: Sequence[Row], *, width: int
+) -> Sequence[Column[Row]]:
+    """Without the columns of the highest ranks, as far as that is needed for ``width``."""
+    unbounded = Console(width=10_000)
+    for most in sorted({column.rank for column in columns}, reverse=True):
+        kept = [column for column in columns if column.rank <= most]
+        if unbounded.measure(_table(kept, rows)).maximum <= width:
+            break
+    return kept
 
+
+def _table(
+    columns: Iterable[Column[Row]],
+    rows: Iterable[Row],
+    *,
+    is_bold: Callable[[Row], bool] = lambda _: False,
+) -> Table:
+    columns = list(columns)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column)
+        table.add_column(Text(column.heading), justify="right" if column.number else "left")
+    for row in rows:
+        cells = (Text(column.cell(row)) for column in columns)
+        table.add_row(*cells, style="bold" if is_bold(row) else None)
     return table
 
 
-def _number(value: Any, form: str) -> str:
+def _one_line(heading: str) -> str:
+    return heading.replace("/\n", "/").replace("\n", " ")
+
+
+def _shown(value: Any, form: str) -> str:
     return "" if value is None else format(value, form)

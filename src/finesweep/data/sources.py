@@ -37,16 +37,13 @@ def read_source(
     Raises ``DataError`` when there is no such thing, when it cannot be read, or when its bytes are
     not those of ``sha256``. What a URL names is downloaded once and kept under ``cache``.
     """
-    if path.lower().startswith(("http://", "https://")):
+    if _is_url(path):
         from finesweep.data.download import fetch
 
         local = fetch(path, sha256=sha256, folder=cache / "downloads", progress=progress)
         suffix = PurePosixPath(urlsplit(path).path).suffix
-    elif path.startswith(_PACKAGED):
-        local = _packaged(path)
-        suffix = local.suffix
     else:
-        local = _local(path)
+        local = _on_this_machine(path)
         suffix = local.suffix
     try:
         content = local.read_bytes()
@@ -60,6 +57,23 @@ def read_source(
             at=Location(file=path, field="sha256"),
         )
     return Source(name=path, suffix=suffix, content=content, digest=digest)
+
+
+def require_source(path: str) -> None:
+    """Raise ``DataError`` if there is no file at ``path``; a URL is not asked.
+
+    Takes no time, so that a misspelt name need not wait for what is done before it is read.
+    """
+    if not _is_url(path):
+        _on_this_machine(path)
+
+
+def _is_url(path: str) -> bool:
+    return path.lower().startswith(("http://", "https://"))
+
+
+def _on_this_machine(path: str) -> Path:
+    return _packaged(path) if path.startswith(_PACKAGED) else _local(path)
 
 
 def _packaged(path: str) -> Path:

@@ -134,7 +134,7 @@ class Coordinator:
                 raise RuntimeError("an evaluation ended while trials were running")
 
     def _on_tick(self, running: RunningTrial, tick: Tick) -> None:
-        running.metrics = dict(tick.metrics)
+        running.metrics, running.trained = dict(tick.metrics), tick.seconds
         running.run.log_tick(tick)
         self._observer.ticked(running.number, tick, running.total_ticks)
         running.verdict = self._judge(running, tick)
@@ -164,7 +164,7 @@ class Coordinator:
         return None
 
     def _on_finished(self, running: RunningTrial, result: FineTuned) -> None:
-        running.metrics = dict(result.metrics)
+        running.metrics, running.trained = dict(result.metrics), result.seconds
         if running.verdict is not None:
             self._end(running, running.verdict)
             return

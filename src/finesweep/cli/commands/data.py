@@ -13,15 +13,21 @@ from finesweep.errors import EXIT_USER_ERROR, UserError
 if TYPE_CHECKING:
     from finesweep.config import DataConfig
 
-app = typer.Typer(help="Look at labelled texts before training on them.", no_args_is_help=True)
+EXAMPLES = options.examples(
+    "data check packaged:headlines --text headline --label is_sarcastic",
+    "data check reviews.csv --text body --label stars --checkpoint packaged:minilm-l6-h384",
+    "data check experiments/headlines.yaml --set data.path=sarcasm.json",
+)
+
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
-def options_of_data() -> None:
+def data() -> None:
     """Look at labelled texts before training on them."""
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 def check(
     file: Annotated[
         str,
@@ -29,18 +35,27 @@ def check(
             metavar="FILE", help="A data file or URL, packaged:headlines, or an experiment.yaml."
         ),
     ],
-    text: Annotated[str | None, typer.Option(help="The column of the texts.")] = None,
-    label: Annotated[str | None, typer.Option(help="The column of the labels.")] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column of the texts.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column of the labels.")
+    ] = None,
     checkpoint: Annotated[
         str | None,
-        typer.Option(help="Count tokens with this checkpoint's tokenizer; otherwise words."),
+        typer.Option(
+            metavar="NAME", help="Count tokens with this checkpoint's tokenizer; without it, words."
+        ),
     ] = None,
     overrides: options.Overrides = None,
     as_json: options.Json = False,
     debug: options.Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Report rows, classes, lengths, gaps and duplicates; exit 2 if it cannot be trained on."""
-    from finesweep.cli.console import output, print_json
+    """Report rows, classes, lengths, gaps and duplicates.
+
+    Exits with 2 if the data cannot be trained on, and says why.
+    """
+    from finesweep.cli.console import print_json, tell
     from finesweep.cli.progress import StepProgress, waiting
     from finesweep.config.cache import cache_directory
     from finesweep.data import check as check_data
@@ -57,7 +72,7 @@ def check(
         print_json(report.to_plain())
     else:
         for line in report.lines():
-            output().print(line, markup=False, soft_wrap=True)
+            tell(line)
     if not report.ok:
         raise typer.Exit(EXIT_USER_ERROR)
 

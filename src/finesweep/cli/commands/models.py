@@ -11,48 +11,66 @@ import typer
 from finesweep.cli import options
 from finesweep.errors import UserError
 
+EXAMPLES = options.examples(
+    "models",
+    "models headlines --history",
+    "models headlines --stage Production --at 2026-03-01",
+)
+
 
 def models(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One model only.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One model only.")] = None,
     history: Annotated[
         bool, typer.Option("--history", help="Every move between stages, with its date.")
     ] = False,
     at: Annotated[
         datetime | None,
         typer.Option(
+            metavar="TIME",
             formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"],
-            help="What was in --stage of NAME at this moment (UTC).",
+            help="What was in --stage then: 2026-03-01 or 2026-03-01T14:30, UTC.",
         ),
     ] = None,
-    stage: Annotated[str, typer.Option(help="The stage that --at asks about.")] = "Production",
+    stage: Annotated[
+        str | None,
+        typer.Option(metavar="STAGE", help="With --at: the stage asked about, else Production."),
+    ] = None,
     as_json: options.Json = False,
     debug: options.Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """List registered models; or tell which version was in a stage when."""
-    if at is not None or history:
-        if name is None:
-            raise UserError("--history and --at are about one model; name it: models NAME --at …")
-        if at is not None:
-            _print_version_at(name, stage, at.replace(tzinfo=UTC), as_json=as_json)
-        else:
-            _print_history(name, as_json=as_json)
-        return
-    _print_versions(name, as_json=as_json)
+    """List registered models, or what was in a stage when."""
+    if stage is not None and at is None:
+        raise UserError("--stage goes with --at TIME; --history shows every move between stages")
+    if at is not None and history:
+        raise UserError("expected --history or --at, received both")
+    if (at is not None or history) and name is None:
+        raise UserError("--history and --at are about one model; name it: finesweep models NAME …")
+    if at is not None:
+        _print_version_at(str(name), stage or "Production", at.replace(tzinfo=UTC), as_json=as_json)
+    elif history:
+        _print_history(str(name), as_json=as_json)
+    else:
+        _print_versions(name, as_json=as_json)
 
 
 def _print_versions(name: str | None, *, as_json: bool) -> None:
-    from finesweep.cli.console import notes, output, print_json
+    from finesweep.cli.console import note, output, print_json
     from finesweep.cli.tables import versions_table
     from finesweep.registry import list_versions
+    from finesweep.registry.versions import unknown_model
     from finesweep.tracking import TrackingStore
 
-    versions = list_versions(TrackingStore.open(), name)
+    store = TrackingStore.open()
+    versions = list_versions(store, name)
+    if name is not None and not versions:
+        raise unknown_model(store, name)
     if as_json:
         print_json([asdict(version) for version in versions])
     elif versions:
-        output().print(versions_table(versions))
+        console = output()
+        console.print(versions_table(versions, width=console.width))
     else:
-        notes().print("no model is registered yet; 'finesweep register SWEEP --name N' makes one")
+        note("no model is registered yet; 'finesweep register SWEEP --name NAME' makes one")
 
 
 def _print_history(name: str, *, as_json: bool) -> None:
@@ -65,11 +83,12 @@ def _print_history(name: str, *, as_json: bool) -> None:
     if as_json:
         print_json([{**asdict(change), "at": change.at.isoformat()} for change in changes])
     else:
-        output().print(history_table(changes))
+        console = output()
+        console.print(history_table(changes, width=console.width))
 
 
 def _print_version_at(name: str, stage: str, moment: datetime, *, as_json: bool) -> None:
-    from finesweep.cli.console import output, print_json
+    from finesweep.cli.console import print_json, tell
     from finesweep.registry import version_in_stage
     from finesweep.tracking import TrackingStore
 
@@ -78,4 +97,4 @@ def _print_version_at(name: str, stage: str, moment: datetime, *, as_json: bool)
         print_json({"name": name, "stage": stage, "at": moment.isoformat(), "version": version})
         return
     what = "no version" if version is None else f"version {version}"
-    output().print(f"{name}: {what} was in {stage} at {moment:%Y-%m-%d %H:%M} UTC", markup=False)
+    tell(f"{name}: {what} was in {stage} at {moment:%Y-%m-%d %H:%M} UTC")

@@ -10,24 +10,40 @@ import typer
 from finesweep.cli import options
 from finesweep.errors import UserError
 
+EXAMPLES = options.examples(
+    'predict models:/headlines/Staging "a headline" "another one"',
+    "predict models:/headlines/Production --file in.csv --out out.csv",
+)
+
 
 def predict(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="models:/NAME/STAGE, or any MLflow model URI.")
-    ],
-    texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...")] = None,
-    file: Annotated[Path | None, typer.Option(help="Classify the texts of this file.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the file's predictions go.")] = None,
+    model: options.Model,
+    texts: Annotated[
+        list[str] | None, typer.Argument(metavar="TEXT", help="What to classify.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="IN", help="Classify a file: .csv, .tsv, .json, .jsonl, .parquet."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="The same file with its predictions; any format of IN's."),
+    ] = None,
     column: Annotated[
-        str, typer.Option("--text-column", metavar="NAME", help="The file's column of texts.")
+        str, typer.Option("--text-column", metavar="COLUMN", help="The column of the texts in IN.")
     ] = "text",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace OUT if it exists.")
+    ] = False,
     as_json: options.Json = False,
     debug: options.Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Classify texts: label, score, and the probability of each class."""
+    """Classify texts, or the texts of a file.
+
+    Gives the label, its score, and the probability of each class.
+    """
     if file is not None and out is not None and not texts:
-        _predict_file(model, file, out, column=column, overwrite=overwrite)
+        _predict_file(model, file, out, column=column, overwrite=overwrite, as_json=as_json)
     elif texts and file is None and out is None:
         _predict_texts(model, texts, as_json=as_json)
     else:
@@ -42,10 +58,14 @@ def _predict_texts(model: str, texts: list[str], *, as_json: bool) -> None:
     from finesweep.registry import predict as predict_texts
     from finesweep.tracking import TrackingStore
 
+    for number, text in enumerate(texts, start=1):
+        if not text.strip():
+            raise UserError(f"expected a text to classify, received an empty one: number {number}")
     with native_noise_kept_back(), waiting(f"loading {model}"):
         predictions = predict_texts(TrackingStore.open(), model, texts)
     if not as_json:
-        output().print(predictions_table(texts, predictions))
+        console = output()
+        console.print(predictions_table(texts, predictions, width=console.width))
         return
     rows = zip(
         texts, predictions.labels, predictions.scores, predictions.probabilities, strict=True
@@ -65,8 +85,10 @@ def _predict_texts(model: str, texts: list[str], *, as_json: bool) -> None:
     )
 
 
-def _predict_file(model: str, file: Path, out: Path, *, column: str, overwrite: bool) -> None:
-    from finesweep.cli.console import notes
+def _predict_file(
+    model: str, file: Path, out: Path, *, column: str, overwrite: bool, as_json: bool
+) -> None:
+    from finesweep.cli.console import note, print_json
     from finesweep.cli.progress import StepProgress
     from finesweep.cli.quiet import native_noise_kept_back
     from finesweep.registry import predict_file
@@ -83,4 +105,7 @@ def _predict_file(model: str, file: Path, out: Path, *, column: str, overwrite: 
             overwrite=overwrite,
             progress=lambda done, total: progress("classifying", done, total),
         )
-    notes().print(f"{rows:,} rows classified: {out}", markup=False)
+    if as_json:
+        print_json({"rows": rows, "out": str(out)})
+    else:
+        note(f"{rows:,} rows classified: {out}")

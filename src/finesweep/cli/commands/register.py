@@ -10,6 +10,11 @@ import typer
 from finesweep.cli import options
 from finesweep.errors import RegistryError
 
+EXAMPLES = options.examples(
+    "register headlines-lr-batch --name headlines --stage Staging",
+    "register 0123456789abcdef0123456789abcdef --name headlines",
+)
+
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -17,20 +22,25 @@ def register(
     sweep: Annotated[
         str, typer.Argument(metavar="SWEEP", help="A sweep's name, or the id of any run.")
     ],
-    name: Annotated[str, typer.Option(help="The registered model.")],
-    stage: Annotated[str | None, typer.Option(help="Staging, Production or Archived.")] = None,
+    name: Annotated[str, typer.Option(metavar="NAME", help="The registered model.")],
+    stage: Annotated[
+        str | None,
+        typer.Option(metavar="STAGE", help="Move it to Staging, Production or Archived."),
+    ] = None,
     study: options.Study = None,
     as_json: options.Json = False,
     debug: options.Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Register the best trial of a sweep; done again, it changes nothing."""
+    """Make a sweep's best trial a version of a model.
+
+    A run that is a version already stays that version.
+    """
+    from finesweep.cli.versions import print_version
     from finesweep.registry import register as register_run
     from finesweep.tracking import TrackingStore
 
     run_id = sweep if _RUN_ID.fullmatch(sweep) else _best_run(sweep, options.study_url(study))
     version = register_run(TrackingStore.open(), run_id, name=name, stage=stage)
-    from finesweep.cli.versions import print_version
-
     print_version(version, as_json=as_json)
 
 

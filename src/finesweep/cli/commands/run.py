@@ -13,16 +13,27 @@ if TYPE_CHECKING:
     from finesweep.cli.preparing import Ready
     from finesweep.config import SweepConfig
     from finesweep.sweeps import SweepResult
+    from finesweep.sweeps.result import Registered
+
+EXAMPLES = options.examples(
+    "run sweeps/quickstart.yaml",
+    "run sweeps/headlines.yaml --plan",
+    "run sweeps/headlines.yaml --trials 40 --timeout 2h",
+    "run sweeps/headlines.yaml --set experiment.data.path=other.json --set name=other",
+)
 
 
 def run(
     sweep: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")],
     overrides: options.Overrides = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="How many trials in all; same as --set trials=N.")
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="How many trials in all, those of earlier calls included."
+        ),
     ] = None,
     timeout: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Stop after this long: 90s, 30m, 2h.")
+        str | None, typer.Option(metavar="TIME", help="Stop after 90s, 30m or 2h; go on later.")
     ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Show what would be run, and run nothing.")
@@ -31,10 +42,12 @@ def run(
     as_json: options.Json = False,
     debug: options.Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Run a sweep; the same command goes on with one that was stopped.
+    """Run a sweep, or go on with one that was stopped.
 
-    Each trial fine-tunes DistilBERT and is a run in MLflow; the best is registered if the file says
-    so.
+    Each trial fine-tunes DistilBERT and is a run in MLflow; the best one is registered if the file
+    says so. Ctrl-C stops a sweep at any time: what is done is kept, and the same command goes on
+    to the same total of trials. All of it is in mlruns/ of the working directory, or in the store
+    that MLFLOW_TRACKING_URI names.
     """
     from finesweep.cli.preparing import make_ready
     from finesweep.config import load_sweep
@@ -52,6 +65,7 @@ def run(
 
 
 def _run(config: SweepConfig, ready: Ready, *, study: str) -> SweepResult:
+    from finesweep.cli.interrupts import signals_as_interrupt
     from finesweep.cli.progress import SweepProgress
     from finesweep.sweeps import run_sweep
     from finesweep.sweeps.engines.local import LocalEngine
@@ -61,7 +75,7 @@ def _run(config: SweepConfig, ready: Ready, *, study: str) -> SweepResult:
     # Opened before the engine: a store that cannot be used is told before any process starts.
     store = TrackingStore.open()
     engine = LocalEngine(ready.setup, logs=workdir / "logs")
-    with SweepProgress(metric=config.experiment.metric) as progress:
+    with signals_as_interrupt(), SweepProgress(metric=config.experiment.metric) as progress:
         return run_sweep(
             config,
             setup=ready.setup,
@@ -75,7 +89,7 @@ def _run(config: SweepConfig, ready: Ready, *, study: str) -> SweepResult:
 
 
 def _print_plan(config: SweepConfig, ready: Ready, *, as_json: bool) -> None:
-    from finesweep.cli.console import output, print_json
+    from finesweep.cli.console import print_json, tell
     from finesweep.cli.progress import values_line
     from finesweep.config import to_plain, to_yaml
     from finesweep.sweeps import first_proposals
@@ -93,34 +107,42 @@ def _print_plan(config: SweepConfig, ready: Ready, *, as_json: bool) -> None:
             }
         )
         return
-    console = output()
-    console.print(f"# {config.name}: the resolved configuration\n{to_yaml(config)}", markup=False)
-    console.print("# what is tried first")
+    tell(f"# {config.name}: the resolved configuration\n{to_yaml(config)}")
+    tell("# what is tried first")
     for number, proposal in enumerate(proposals):
-        console.print(f"t{number:03d}  {values_line(proposal)}", markup=False)
-    console.print(f"\n# estimate\n{expected.describe()}", markup=False)
-    console.print("Nothing was run.")
+        tell(f"t{number:03d}  {values_line(proposal)}")
+    tell(f"\n# estimate\n{expected.describe()}\nNothing was run.")
 
 
 def _print_result(result: SweepResult, *, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from finesweep.cli.console import command_name, output, print_json
-    from finesweep.cli.links import ui_hint
+    from finesweep.cli.console import output, print_json, tell
+    from finesweep.cli.links import tell_where_to_look
     from finesweep.cli.tables import trials_table
 
     if as_json:
         print_json(asdict(result))
         return
     console = output()
-    console.print(trials_table(result))
+    console.print(trials_table(result, width=console.width))
     if result.best is not None:
-        console.print(f"best: t{result.best.number:03d}, run {result.best.run_id}")
-    for name, value in result.test_metrics.items():
-        console.print(f"  {name} {value:.4f}")
+        tell(f"best:      t{result.best.number:03d}, run {result.best.run_id}")
+    if result.test_metrics:
+        measured = ", ".join(f"{name} {value:.4f}" for name, value in result.test_metrics.items())
+        tell(f"test:      {measured}")
     if result.registered is not None:
-        version = result.registered
-        uri = f"models:/{version.name}/{version.stage or version.version}"
-        console.print(f"registered: {version.name} version {version.version}, {version.stage}")
-        console.print(f'\nclassify:  {command_name()} predict {uri} "some text"')
-    console.print(f"look:      {ui_hint(result.experiment_id, result.run_id)}", soft_wrap=True)
+        _tell_what_to_do_with(result.registered)
+    tell_where_to_look(result.experiment_id, sweep=result.study_name, sweep_run_id=result.run_id)
+
+
+def _tell_what_to_do_with(version: Registered) -> None:
+    from finesweep.cli.console import command_name, tell
+    from finesweep.cli.versions import model_uri
+
+    uri = model_uri(version.name, version.version, stage=version.stage)
+    tell(f"model:     {version.name} version {version.version}, {uri}")
+    tell("\nNext steps")
+    tell(f'classify:  {command_name()} predict {uri} "some text"')
+    if version.stage != "Production":
+        tell(f"promote:   {command_name()} promote {version.name} {version.version} Production")

@@ -11,14 +11,19 @@ from finesweep.cli import options
 
 
 def show(
-    sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="The sweep's name.")],
+    sweep: Annotated[
+        str, typer.Argument(metavar="SWEEP", help="The sweep's name; 'finesweep list' shows all.")
+    ],
     study: options.Study = None,
     as_json: options.Json = False,
     debug: options.Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Show a sweep's trials and what was registered, as far as it has come."""
-    from finesweep.cli.console import output, print_json
-    from finesweep.cli.links import ui_hint
+    """Show a sweep's trials, as far as it has come.
+
+    Works while the sweep runs, from another terminal.
+    """
+    from finesweep.cli.console import output, print_json, tell
+    from finesweep.cli.links import tell_where_to_look
     from finesweep.cli.tables import trials_table
     from finesweep.sweeps import load_result
 
@@ -27,9 +32,9 @@ def show(
         print_json(asdict(result))
         return
     console = output()
-    console.print(trials_table(result))
-    console.print(result.stopped_by)
-    console.print(f"look: {ui_hint(result.experiment_id, result.run_id)}", soft_wrap=True)
+    console.print(trials_table(result, width=console.width))
+    tell(f"state:     {result.stopped_by}")
+    tell_where_to_look(result.experiment_id, sweep=sweep, sweep_run_id=result.run_id)
 
 
 def list_sweeps(
@@ -46,4 +51,5 @@ def list_sweeps(
     if as_json:
         print_json([asdict(summary) for summary in studies])
     else:
-        output().print(studies_table(studies))
+        console = output()
+        console.print(studies_table(studies, width=console.width))

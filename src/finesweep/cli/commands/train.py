@@ -10,16 +10,27 @@ import typer
 
 from finesweep.cli import options
 
+EXAMPLES = options.examples(
+    "train experiments/sample.yaml",
+    "train experiments/headlines.yaml --set learning_rate=3e-5 --set epochs=2 --json",
+)
+
 
 def train(
-    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT.yaml")],
+    experiment: Annotated[
+        Path, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.")
+    ],
     overrides: options.Overrides = None,
     as_json: options.Json = False,
     debug: options.Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Fine-tune once, with the experiment's own hyperparameters, as one run in MLflow."""
-    from finesweep.cli.console import output, print_json
-    from finesweep.cli.links import ui_hint
+    """Fine-tune once, as one run in MLflow.
+
+    The hyperparameters are the experiment's own: learning_rate, batch_size, epochs, max_length.
+    """
+    from finesweep.cli.console import command_name, print_json, tell
+    from finesweep.cli.interrupts import signals_as_interrupt
+    from finesweep.cli.links import tell_where_to_look
     from finesweep.cli.preparing import make_ready
     from finesweep.cli.progress import SweepProgress
     from finesweep.config import load_experiment
@@ -32,16 +43,16 @@ def train(
     workdir = options.STORE_FOLDER.absolute() / "work" / f"train-{config.name}"
     store = TrackingStore.open()
     engine = LocalEngine(ready.setup, logs=workdir / "logs")
-    with SweepProgress(metric=config.metric) as progress:
+    with signals_as_interrupt(), SweepProgress(metric=config.metric) as progress:
         result = run_single(
             config, data=ready.data, store=store, engine=engine, observer=progress, workdir=workdir
         )
     if as_json:
         print_json({**asdict(result), **result.metrics})
         return
-    console = output()
     for name, value in result.metrics.items():
-        console.print(f"{name:<22} {value:.4f}")
-    console.print(f"{'seconds':<22} {result.seconds:.1f}")
-    console.print(f"run: {result.run_id}")
-    console.print(f"look: {ui_hint(result.experiment_id)}", soft_wrap=True)
+        tell(f"{name:<22} {value:.4f}")
+    tell(f"{'seconds':<22} {result.seconds:.1f}\n")
+    tell(f"run:       {result.run_id}")
+    tell(f'classify:  {command_name()} predict runs:/{result.run_id}/model "some text"')
+    tell_where_to_look(result.experiment_id)

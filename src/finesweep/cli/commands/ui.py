@@ -9,18 +9,24 @@ import typer
 from finesweep.cli import options
 from finesweep.cli.links import DEFAULT_UI_PORT
 
+EXAMPLES = options.examples("ui", "ui headlines-lr-batch --port 8080")
+
 
 def ui(
     sweep: Annotated[
-        str | None, typer.Argument(metavar="[SWEEP]", help="Link to this sweep's runs.")
+        str | None, typer.Argument(metavar="SWEEP", help="Link to this sweep's trials only.")
     ] = None,
     host: options.Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = DEFAULT_UI_PORT,
+    port: options.Port = DEFAULT_UI_PORT,
     study: options.Study = None,
     debug: options.Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Start the MLflow UI and print the links to the sweeps' tables of runs; Ctrl-C ends it."""
-    from finesweep.cli.console import notes, output
+    """Start the MLflow UI, with links to the sweeps.
+
+    It runs until Ctrl-C. Where MLFLOW_TRACKING_URI names a server, that server's links are
+    printed.
+    """
+    from finesweep.cli.console import note, tell
     from finesweep.sweeps import list_studies, load_result
     from finesweep.tracking import TrackingStore, run_link, serve_ui
 
@@ -30,11 +36,10 @@ def ui(
     store = TrackingStore.open()
 
     def on_ready(base: str) -> None:
-        console = output()
-        console.print(f"MLflow UI: {base}   (Ctrl-C ends it)")
+        tell(f"MLflow UI: {base}   (Ctrl-C ends it)")
         for result in results:
             link = run_link(base, result.experiment_id, sweep_run_id=result.run_id)
-            console.print(f"{result.study_name}: {link}", soft_wrap=True, markup=False)
+            tell(f"{result.study_name}: {link}")
 
-    notes().print("starting the MLflow UI")
+    note("starting the MLflow UI")
     serve_ui(store, host=host, port=port, on_ready=on_ready)
