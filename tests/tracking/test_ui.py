@@ -49,6 +49,7 @@ def test_links() -> None:
     assert run_link("http://h", "3", sweep_run_id="abc") == (
         "http://h/#/experiments/3/runs?workflowType=machine_learning"
         "&searchFilter=tags.%60mlflow.parentRunId%60%20%3D%20%27abc%27"
+        "&orderByKey=metrics.%60val%2Faccuracy%60&orderByAsc=false"
     )
 
 

@@ -52,12 +52,14 @@ def ui_command(store: TrackingStore, *, host: str = "127.0.0.1", port: int = 500
 def run_link(base_url: str, experiment_id: str, *, sweep_run_id: str | None = None) -> str:
     """The link to an experiment's table of runs; with ``sweep_run_id``, to that sweep's trials.
 
-    Without ``workflowType`` a fresh browser would open the page for language-model applications.
+    Without ``workflowType`` a fresh browser would open the page for language-model applications;
+    sorted by date, which is the default, the trials would be folded away under the sweep's own run.
     """
     link = f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs"
     link += "?workflowType=machine_learning"
     if sweep_run_id is not None:
         link += "&searchFilter=" + quote(f"tags.`mlflow.parentRunId` = '{sweep_run_id}'", safe="")
+        link += "&orderByKey=" + quote("metrics.`val/accuracy`", safe="") + "&orderByAsc=false"
     return link
 
 
