@@ -25,6 +25,7 @@ from finesweep.sweeps.engines._base import (
 )
 from finesweep.sweeps.observer import SweepObserver
 from finesweep.sweeps.result import TrialSummary
+from finesweep.sweeps.space import complete
 from finesweep.tracking import TrackingStore, TrialRun
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.progress import TICKS_PER_EPOCH
@@ -61,13 +62,9 @@ def run_single(
         WorkerDiedError: the worker process ended without a word.
         InterruptedSweep: Ctrl-C; the run is KILLED.
     """
-    values = Hyperparameters(
-        learning_rate=config.learning_rate,
-        batch_size=config.batch_size,
-        epochs=config.epochs,
-        max_length=config.max_length,
-    )
-    folder = workdir / uuid.uuid4().hex[:12]
+    values = complete({}, experiment=config)
+    # Its own, so that two trainings of one experiment may run side by side.
+    folder = workdir / uuid.uuid4().hex[:12] / f"trial-{ONLY:03d}"
     with contextlib.closing(engine):
         engine.start()
         run = TrialRun.start(
@@ -88,7 +85,7 @@ def run_single(
             run.end("FAILED", reason=str(exc))
             raise
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder.parent, ignore_errors=True)
         run.end("FINISHED")
     return SingleResult(
         name=config.name,
