@@ -1,4 +1,4 @@
-"""Our model against transformers' own on torch, live; run by ``make parity``, which installs torch."""
+"""Our model against transformers' own on torch, live; run by ``make parity``."""
 
 from __future__ import annotations
 
