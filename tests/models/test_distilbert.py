@@ -239,3 +239,10 @@ def test_more_tokens_than_positions_say_what_to_do(
         ValueError, match="at most 64 tokens.*received 65; tokenize with truncation"
     ):
         model.predict(np.ones((1, 65), dtype="int32"), verbose=0)
+
+
+def test_a_diverged_encoder_shows_in_the_logits(tiny_checkpoint: Path) -> None:
+    model = TFDistilBertForSequenceClassification.from_pretrained(tiny_checkpoint)
+    table = model.get_layer("embeddings").position_table
+    table.assign(np.full(table.shape, np.nan))
+    assert np.isnan(model.predict(np.full((2, 50), 20, np.int32), verbose=0).logits).all()

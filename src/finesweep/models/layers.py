@@ -179,7 +179,7 @@ class ClassificationHead(keras.layers.Layer):
 
     def call(self, first_token: Tensor, training: bool = False) -> Tensor:
         """Logits of each text."""
-        pooled = ops.relu(self.pre_classifier(first_token))
+        pooled = relu(self.pre_classifier(first_token))
         pooled = self.dropout(pooled, training=training)
         return self.classifier(ops.cast(pooled, "float32"))
 
@@ -208,10 +208,18 @@ _SQRT_HALF = 0.5**0.5
 _DENSITY_AT_0 = (2.0 * math.pi) ** -0.5
 
 
+def relu(inputs: Tensor) -> Tensor:
+    """The larger of 0 and the input; not-a-number stays what it is, as it does on torch.
+
+    TensorFlow's own kernel makes 0 of it, and a model that has diverged would look healthy.
+    """
+    return ops.relu(inputs) + 0.0 * inputs
+
+
 def activate(inputs: Tensor, activation: str, *, training: bool) -> Tensor:
     """The activation of the feed-forward layer."""
     if activation == "relu":
-        return ops.relu(inputs)
+        return relu(inputs)
     # Without a gradient to keep for, TensorFlow melts its own GELU into the product before it.
     return gelu(inputs) if training else ops.gelu(inputs, approximate=False)
 
