@@ -40,10 +40,15 @@ Pipe: TypeAlias = "Connection[Any, Any]"
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """The first message to a worker. ``trainer`` is a dotted path, ``package.module:Class``."""
+    """The first message to a worker.
+
+    ``trainer`` is a dotted path, ``package.module:Class``. ``cores`` are those the worker keeps to;
+    empty for all there are.
+    """
 
     trainer: str
     setup: TrainingSetup
+    cores: tuple[int, ...] = ()
 
 
 def main(argv: list[str]) -> None:
@@ -72,6 +77,9 @@ def serve(pipe: Pipe) -> None:
         EOFError, OSError: the other end of the pipe is gone.
     """
     opening = pipe.recv()
+    if opening.cores:
+        # Before TensorFlow loads: it counts its cores once, and its threads inherit them.
+        os.sched_setaffinity(0, opening.cores)
     try:
         trainer = build_trainer(opening)
     except Exception as error:

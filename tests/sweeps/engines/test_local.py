@@ -14,7 +14,12 @@ from sweep_bench import SCRIPTED
 
 from finesweep.sweeps.engines._base import Assignment, Died, Engine, Failed, Finished, Ticked
 from finesweep.sweeps.engines._process import describe_exit
-from finesweep.sweeps.engines.local import LocalEngine, thread_environment, usable_cores
+from finesweep.sweeps.engines.local import (
+    LocalEngine,
+    core_shares,
+    thread_environment,
+    usable_cores,
+)
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.progress import TrainingSetup
 
@@ -202,7 +207,41 @@ def test_threads_that_the_user_set_win(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
     assert thread_environment(2) == {"OMP_NUM_THREADS": "2", "TF_NUM_INTEROP_THREADS": "1"}
-    assert usable_cores() >= 1
+    assert set(usable_cores()) == os.sched_getaffinity(0)
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "shares"),
+    [
+        ((0, 1), 1, [()]),
+        ((0, 1), 2, [(0,), (1,)]),
+        ((2, 3, 5, 7, 8), 2, [(2, 3), (5, 7)]),
+        ((4,), 2, [(), ()]),
+    ],
+)
+def test_workers_share_the_cores(
+    cores: tuple[int, ...], workers: int, shares: list[tuple[int, ...]]
+) -> None:
+    assert core_shares(cores, workers) == shares
+
+
+@pytest.mark.skipif(len(usable_cores()) < 2, reason="one core cannot be shared")
+def test_two_workers_are_pinned_apart(tmp_path: Path) -> None:
+    setup = setup_in(tmp_path)
+    engine = LocalEngine(setup, trainer=SCRIPTED, workers=2, logs=tmp_path / "logs")
+    try:
+        for trial in (0, 1):
+            submit(engine, tmp_path, trial)
+        ticked: set[int] = set()
+        while len(ticked) < 2:
+            ticked.update(event.trial for event in engine.wait(20))
+        children = psutil.Process().children()
+        workers = [child for child in children if "finesweep.sweeps.worker" in child.cmdline()]
+        pinned = [set(worker.cpu_affinity()) for worker in workers]
+        assert len(pinned) == 2
+        assert not pinned[0] & pinned[1]
+    finally:
+        engine.close()
 
 
 def test_exit_codes_in_words() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from multiprocessing import connection
 from pathlib import Path
 
@@ -32,7 +33,8 @@ class LocalEngine:
 
     ``trainer`` names the class a worker builds from ``setup``, as ``package.module:Class``. What
     a worker prints goes to ``worker-<n>.log`` in ``logs`` (a temporary directory if not given).
-    Each worker computes with ``threads`` threads, by default its share of the usable cores; the
+    Several workers share the usable cores, each pinned to its own, which is worth more than letting
+    the system move them. Each computes with ``threads`` threads, by default one a core it has; the
     variables OMP_NUM_THREADS, TF_NUM_INTRAOP_THREADS and TF_NUM_INTEROP_THREADS win where set.
     """
 
@@ -47,9 +49,12 @@ class LocalEngine:
     ) -> None:
         if workers < 1:
             raise ValueError(f"an engine needs one worker or more, received {workers}")
-        self._opening = Opening(trainer=trainer, setup=setup)
+        self._openings = [
+            Opening(trainer=trainer, setup=setup, cores=cores)
+            for cores in core_shares(usable_cores(), workers)
+        ]
         self._logs = logs or Path(tempfile.mkdtemp(prefix="finesweep-workers-"))
-        self._threads = threads or max(1, usable_cores() // workers)
+        self._threads = threads or max(1, len(usable_cores()) // workers)
         self._workers: list[WorkerProcess | None] = [None] * workers
 
     @property
@@ -134,7 +139,7 @@ class LocalEngine:
             worker = None
         if worker is None:
             worker = WorkerProcess(
-                self._opening,
+                self._openings[slot],
                 log=self._logs / f"worker-{slot}.log",
                 environment=thread_environment(self._threads),
             )
@@ -165,11 +170,23 @@ class LocalEngine:
         return exit_code
 
 
-def usable_cores() -> int:
+def usable_cores() -> tuple[int, ...]:
     """The cores this process may use, which in a container are fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def core_shares(cores: Sequence[int], workers: int) -> list[tuple[int, ...]]:
+    """The cores each of ``workers`` is pinned to: equal shares, none in two of them.
+
+    Shares are empty, which pins nothing, for a single worker, where there are more workers than
+    cores, and where the system knows no pinning.
+    """
+    each = len(cores) // workers
+    if workers == 1 or each == 0 or not hasattr(os, "sched_setaffinity"):
+        return [()] * workers
+    return [tuple(cores[slot * each : (slot + 1) * each]) for slot in range(workers)]
 
 
 def thread_environment(threads: int) -> dict[str, str]:
