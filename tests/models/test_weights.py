@@ -86,6 +86,7 @@ def test_a_body_without_prefix_is_read(tiny_checkpoint: Path) -> None:
         ({"layer_norm_eps": 1e-5}, "layer_norm_eps.*cannot be folded exactly"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type.*cannot be folded"),
         ({"hidden_act": "silu"}, "activation.*gelu or relu.*'silu'"),
+        ({"is_decoder": True}, "is_decoder.*expected an encoder, received a decoder"),
         ({"num_attention_heads": 3}, "n_heads.*divisor of dim 8.*3"),
         ({"model_type": "roberta"}, "model_type.*'distilbert' or 'bert'.*'roberta'"),
     ],

@@ -126,9 +126,7 @@ def test_a_trials_checkpoint_gives_the_same_labels_on_500_headlines(tmp_path: Pa
     )
     data = prepare(config, name="parity", checkpoint=checkpoint, cache=tmp_path / "cache")
     tuner = FineTuner(
-        TrainingSetup(
-            checkpoint=checkpoint, prepared=data.directory, label_names=data.label_names
-        )
+        TrainingSetup(checkpoint=checkpoint, prepared=data.directory, label_names=data.label_names)
     )
     values = Hyperparameters(learning_rate=1e-4, batch_size=16, epochs=1, max_length=24)
     tuner.fine_tune(values, output=tmp_path / "trial", on_tick=lambda _: "continue")

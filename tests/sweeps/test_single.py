@@ -81,3 +81,14 @@ def test_an_interrupted_training_is_a_killed_run(bench: Bench, observer: Recordi
     with pytest.raises(InterruptedSweep):
         train(bench, observer)
     assert only_run(bench).info.status == "KILLED"
+
+
+def test_a_model_that_cannot_be_measured_is_kept(bench: Bench, observer: RecordingObserver) -> None:
+    bench.n_test = 20
+    bench.script(evaluate="raise")
+    with pytest.raises(FinesweepError, match="cannot evaluate"):
+        train(bench, observer)
+    run = only_run(bench)
+    assert run.info.status == "FAILED"
+    files = bench.store.client.list_artifacts(run.info.run_id, "model")
+    assert "model/MLmodel" in {file.path for file in files}

@@ -115,6 +115,12 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         TrackingStore.open(root=tmp_path / "file" / "mlruns")
 
 
+def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "mlruns").write_text("in the way")
+    with pytest.raises(TrackingError, match=r"expected a folder at .*mlruns, found a file"):
+        TrackingStore.open(root=tmp_path / "mlruns")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_is_read_only(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
@@ -124,7 +130,7 @@ def test_a_folder_that_is_read_only(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("this is a text " * 100)
-    with pytest.raises(TrackingError, match="file is not a database") as caught:
+    with pytest.raises(TrackingError, match="not a database; .*put mlflow.db right") as caught:
         TrackingStore.open(root=tmp_path)
     assert "\n" not in str(caught.value)
 

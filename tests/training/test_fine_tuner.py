@@ -49,9 +49,10 @@ def test_learns_reports_every_quarter_epoch_and_saves(tuner: FineTuner, tmp_path
             "memory_mb",
         }
     assert result.metrics == ticks[-1].metrics
-    assert result.metrics["val/accuracy"] >= 0.85
+    assert result.metrics["val/accuracy"] >= 0.75  # a coin would have 0.5
     assert ticks[0].metrics["train/loss"] > ticks[-1].metrics["train/loss"]
     assert not result.stopped
+    assert result.precision == "float32"
     assert result.ticks == 40
     assert result.checkpoint == tmp_path / "checkpoint"
     config = read_checkpoint(tmp_path / "checkpoint").config
@@ -110,3 +111,14 @@ def test_a_saved_checkpoint_measures_as_it_did_when_it_was_trained(
     assert again == pytest.approx({name: result.metrics[name] for name in again})
     on_test = tuner.evaluate(tmp_path / "checkpoint", max_length=16, split="test")
     assert set(on_test) == {"test/loss", "test/accuracy", "test/f1"}
+
+
+def test_a_classifier_trained_for_other_labels_is_not_kept(
+    tuner: FineTuner, setup: TrainingSetup, tmp_path: Path
+) -> None:
+    run(tuner, replace(VALUES, epochs=1), tmp_path / "first")
+    same = FineTuner(replace(setup, checkpoint=tmp_path / "first"))
+    turned = FineTuner(replace(setup, checkpoint=tmp_path / "first", label_names=("good", "bad")))
+    trained = read_checkpoint(tmp_path / "first").tensors["classifier.weight"].T
+    np.testing.assert_array_equal(same.model.head.classifier.kernel.numpy(), trained)
+    assert np.abs(turned.model.head.classifier.kernel.numpy() - trained).max() > 0.01

@@ -12,6 +12,8 @@ def test_flags_are_read_from_the_first_processor(tmp_path: Path) -> None:
     file.write_text("model name\t: some\nflags\t\t: fpu avx512_bf16 sse\n\nflags\t\t: fpu\n")
     assert cpu_flags(file) == {"fpu", "avx512_bf16", "sse"}
     assert cpu_flags(tmp_path / "missing") == frozenset()
+    file.write_text("processor\t: 0\nFeatures\t: fp asimd bf16\n")
+    assert "bf16" in cpu_flags(file)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,20 @@ def test_auto_takes_what_the_processor_multiplies(
     monkeypatch.setattr("finesweep.training.precision.cpu_flags", lambda: frozenset(flags))
     assert resolve_precision("auto") == expected
     assert resolve_precision("float32") == "float32"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [([(7, 5)], "float32"), ([(8, 0)], "bfloat16"), ([(9, 0), (7, 0)], "float32")],
+)
+def test_auto_asks_the_gpus_before_the_processor(
+    monkeypatch: pytest.MonkeyPatch, capabilities: list[tuple[int, int]], expected: str
+) -> None:
+    monkeypatch.setattr("finesweep.training.precision.gpu_capabilities", lambda: capabilities)
+    monkeypatch.setattr(
+        "finesweep.training.precision.cpu_flags", lambda: frozenset({"avx512_bf16"})
+    )
+    assert resolve_precision("auto") == expected
 
 
 def test_policies() -> None:

@@ -18,13 +18,13 @@ _PIPE_WIDTH = 140  # wide enough that a table in a log is not folded
 def output() -> Console:
     """Standard output, for results."""
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    return _ResultConsole(width=width, highlight=False)
+    return _ResultConsole(width=width, highlight=False, emoji=False)
 
 
 def notes() -> Console:
     """Standard error, for progress and remarks."""
     width = None if sys.stderr.isatty() else _PIPE_WIDTH
-    return _NoteConsole(stderr=True, width=width, highlight=False)
+    return _NoteConsole(stderr=True, width=width, highlight=False, emoji=False)
 
 
 def tell(line: str) -> None:

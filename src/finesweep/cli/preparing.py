@@ -33,7 +33,7 @@ def make_ready(experiment: ExperimentConfig, *, longest: int) -> Ready:
     """
     from finesweep.data import prepare
     from finesweep.data.sources import require_source
-    from finesweep.models.pretrained import read_config
+    from finesweep.models.pretrained import read_checkpoint
     from finesweep.models.sources import resolve_checkpoint
     from finesweep.training import TrainingSetup
 
@@ -41,7 +41,7 @@ def make_ready(experiment: ExperimentConfig, *, longest: int) -> Ready:
     model = experiment.model
     with waiting(f"looking for the checkpoint {model.checkpoint}"):
         checkpoint = resolve_checkpoint(model.checkpoint, revision=model.revision)
-    config, _ = read_config(checkpoint)
+        config = read_checkpoint(checkpoint).config
     if longest > config.max_position_embeddings:
         raise ConfigError(
             f"expected at most {config.max_position_embeddings}, the positions of the checkpoint "

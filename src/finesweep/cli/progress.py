@@ -85,7 +85,7 @@ class SweepProgress:
         self._console = console or notes()
         self._live = _live_display(self._console)
         self._trials: dict[int, TaskID] = {}
-        self._sweep = self._live.add_task("trials", total=None, visible=False)
+        self._sweep = self._live.add_task("opening the study", total=None)
         self._worker_loads = True
         self._left = 0
 
@@ -99,7 +99,9 @@ class SweepProgress:
     def sweep_started(self, total: int, done: int) -> None:
         """The study is open."""
         self._left = total - done
-        self._live.update(self._sweep, total=total, completed=done, visible=total > 1)
+        self._live.update(
+            self._sweep, description="trials", total=total, completed=done, visible=total > 1
+        )
         if done and self._left:
             self._say(f"going on: {done} of {total} trials are done")
 

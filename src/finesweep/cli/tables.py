@@ -179,7 +179,7 @@ def _table(
     is_bold: Callable[[Row], bool] = lambda _: False,
 ) -> Table:
     columns = list(columns)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for column in columns:
         table.add_column(Text(column.heading), justify="right" if column.number else "left")
     for row in rows:

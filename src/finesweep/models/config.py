@@ -68,6 +68,8 @@ class DistilBertConfig:
             raise _invalid("activation", " or ".join(ACTIVATIONS), self.activation)
         if len(self.id2label) < 2 or sorted(self.id2label) != list(range(len(self.id2label))):
             raise _invalid("id2label", "two or more labels numbered from 0", dict(self.id2label))
+        if len(set(self.id2label.values())) < len(self.id2label):
+            raise _invalid("id2label", "a name of its own for each label", dict(self.id2label))
 
     @property
     def num_labels(self) -> int:
@@ -82,10 +84,22 @@ class DistilBertConfig:
     def with_labels(
         self, num_labels: int | None = None, id2label: Mapping[int, str] | None = None
     ) -> Self:
-        """The same geometry with other labels; names are kept when their number stays."""
+        """The same geometry with other labels; names are kept when their number stays.
+
+        Raises ``CheckpointError`` for fewer than two labels, or numbers that do not agree.
+        """
+        if num_labels is not None and num_labels < 2:
+            raise CheckpointError(
+                f"expected two or more labels, received {num_labels}; regression is not supported",
+                at=Location(field="num_labels"),
+            )
         if id2label is not None:
             if num_labels is not None and num_labels != len(id2label):
-                raise _invalid("num_labels", f"{len(id2label)}, as id2label has", num_labels)
+                raise CheckpointError(
+                    f"expected {len(id2label)}, the number of names in id2label, received "
+                    f"{num_labels}; leave num_labels out",
+                    at=Location(field="num_labels"),
+                )
             return replace(self, id2label={int(k): str(v) for k, v in id2label.items()})
         if num_labels is None or num_labels == self.num_labels:
             return self
@@ -108,7 +122,13 @@ class DistilBertConfig:
         if model_type == "bert":
             content = _renamed_from_bert(content, file=file)
         known = {name: content[name] for name in _FIELDS if content.get(name) is not None}
-        labels = content.get("id2label") or default_id2label(content.get("num_labels") or 2)
+        if content.get("problem_type") not in (None, "single_label_classification"):
+            raise CheckpointError(
+                "expected single_label_classification, received "
+                f"{content['problem_type']!r}, which is not supported; name another checkpoint",
+                at=Location(file=file, field="problem_type"),
+            )
+        labels = _labels(content)
         try:
             known["id2label"] = {int(label): str(name) for label, name in labels.items()}
             return cls(**known)
@@ -138,6 +158,15 @@ class DistilBertConfig:
 _FIELDS = tuple(name for name in DistilBertConfig.__dataclass_fields__ if name != "id2label")
 
 
+def _labels(content: Mapping[str, Any]) -> Any:
+    """id2label in whichever way config.json gives it."""
+    if content.get("id2label"):
+        return content["id2label"]
+    if isinstance(content.get("label2id"), dict) and content["label2id"]:
+        return {label: name for name, label in content["label2id"].items()}
+    return default_id2label(content.get("num_labels") or 2)
+
+
 def _renamed_from_bert(content: Mapping[str, Any], *, file: str | None) -> dict[str, Any]:
     epsilon = content.get("layer_norm_eps", LAYER_NORM_EPSILON)
     if epsilon != LAYER_NORM_EPSILON:
@@ -146,6 +175,13 @@ def _renamed_from_bert(content: Mapping[str, Any], *, file: str | None) -> dict[
             "this BERT checkpoint cannot be folded exactly, name another",
             at=Location(file=file, field="layer_norm_eps"),
         )
+    for name in ("is_decoder", "add_cross_attention"):
+        if content.get(name):
+            raise CheckpointError(
+                "expected an encoder, received a decoder; DistilBERT attends both ways, so this "
+                "BERT checkpoint cannot be folded, name another",
+                at=Location(file=file, field=name),
+            )
     position_type = content.get("position_embedding_type", "absolute")
     if position_type != "absolute":
         raise CheckpointError(

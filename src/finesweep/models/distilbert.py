@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import operator
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Self
 import keras
 from keras import ops
 
+from finesweep.errors import CheckpointError
 from finesweep.models.config import DistilBertConfig
 from finesweep.models.layers import (
     ClassificationHead,
@@ -21,8 +23,10 @@ from finesweep.models.layers import (
 )
 from finesweep.models.outputs import SequenceClassifierOutput, as_model_inputs
 from finesweep.models.pretrained import TokenizerFiles, read_checkpoint, write_checkpoint
-from finesweep.models.sources import resolve_checkpoint
+from finesweep.models.sources import HubOptions, resolve_checkpoint
 from finesweep.models.weights import Array, WeightEntry, check_tensors, weight_table
+
+_log = logging.getLogger("finesweep")
 
 
 @keras.saving.register_keras_serializable(package="finesweep")
@@ -35,7 +39,8 @@ class TFDistilBertForSequenceClassification(keras.Model):
     (``from_pretrained``, ``save_pretrained``, ``compile``, ``fit``, ``predict``), and the files of
     ``DistilBertForSequenceClassification`` in transformers 5.
 
-    ``config`` may be this package's ``DistilBertConfig`` or transformers' own.
+    ``config`` may be this package's ``DistilBertConfig`` or transformers' own. ``seed`` decides the
+    weights a new model is drawn with, and its dropout.
     """
 
     def __init__(self, config: Any, *, seed: int | None = None, **kwargs: Any) -> None:
@@ -91,6 +96,12 @@ class TFDistilBertForSequenceClassification(keras.Model):
         """
         if loss is None or loss == self.compute_loss:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        by_name = isinstance(loss, str) and loss.endswith("crossentropy")
+        if by_name or getattr(loss, "from_logits", True) is False:
+            raise ValueError(
+                "expected a loss on logits, received one on probabilities; leave it out, or give "
+                "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
+            )
         # XLA compiles anew for every length of batch, which costs more than it gains here.
         kwargs.setdefault("jit_compile", False)
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
@@ -121,6 +132,21 @@ class TFDistilBertForSequenceClassification(keras.Model):
             x=x, y=_labels(x, y), y_pred=_logits(y_pred), sample_weight=sample_weight
         )
 
+    def __call__(self, inputs: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Logits of a batch; ``model(**tokenizer(…))`` works as it did in transformers 4."""
+        if inputs is None and "input_ids" in kwargs:
+            names = ("input_ids", "attention_mask", "token_type_ids", "labels")
+            inputs = {name: kwargs.pop(name) for name in names if name in kwargs}
+        return super().__call__(as_model_inputs(inputs), *args, **kwargs)
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As ``keras.Model.fit``; what a tokenizer returns goes straight in."""
+        return super().fit(as_model_inputs(x), *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As ``keras.Model.evaluate``; what a tokenizer returns goes straight in."""
+        return super().evaluate(as_model_inputs(x), *args, **kwargs)
+
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> SequenceClassifierOutput:
         """As ``keras.Model.predict``; what a tokenizer returns goes straight in.
 
@@ -141,23 +167,26 @@ class TFDistilBertForSequenceClassification(keras.Model):
         id2label: Mapping[int, str] | None = None,
         revision: str | None = None,
         ignore_mismatched_sizes: bool = False,
+        keep_head: bool = True,
         seed: int | None = None,
         dtype: Any = None,
-        **kwargs: Any,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        token: str | None = None,
     ) -> Self:
         """Load a DistilBERT checkpoint, or a BERT one folded into DistilBERT's layout.
 
         ``name`` is a hub id, a local directory, or ``packaged:minilm-l6-h384``. A checkpoint
         without a classifier gets a new one, drawn from ``seed``; so does one with another number of
-        labels if ``ignore_mismatched_sizes``. Raises ``CheckpointError`` when it cannot be found or
-        read.
+        labels if ``ignore_mismatched_sizes``, and every one unless ``keep_head``. ``cache_dir``,
+        ``local_files_only`` and ``token`` are the hub's. Raises ``CheckpointError`` when the
+        checkpoint cannot be found or read.
         """
-        kwargs.pop("from_pt", None)  # transformers 4 had to be told; here every file is torch's
-        checkpoint = read_checkpoint(resolve_checkpoint(str(name), revision=revision))
+        hub = HubOptions(cache_dir=cache_dir, local_files_only=local_files_only, token=token)
+        directory = resolve_checkpoint(str(name), revision=revision, hub=hub)
+        checkpoint = read_checkpoint(directory, keep_head=keep_head)
         config = checkpoint.config.with_labels(num_labels, id2label)
-        if seed is not None:
-            keras.utils.set_random_seed(seed)
-        model = cls(config, seed=seed, dtype=dtype, **kwargs)
+        model = cls(config, seed=seed, dtype=dtype)
         entries = check_tensors(
             weight_table(config),
             {path: tuple(variable.shape) for path, variable in model.variables_by_path().items()},
@@ -165,6 +194,8 @@ class TFDistilBertForSequenceClassification(keras.Model):
             file=str(checkpoint.weights_file),
             ignore_mismatched_head=ignore_mismatched_sizes,
         )
+        if len(entries) < len(weight_table(config)):
+            _log.warning("the classifier is new and starts at random: fine-tune before predicting")
         for entry in entries:
             model.variable(entry).assign(entry.to_variable(checkpoint.tensors))
         model.tokenizer_files = checkpoint.tokenizer_files
@@ -173,13 +204,17 @@ class TFDistilBertForSequenceClassification(keras.Model):
     def save_pretrained(self, directory: str | Path) -> None:
         """Write config.json, model.safetensors (torch names) and the tokenizer's files.
 
-        transformers loads the directory as ``DistilBertForSequenceClassification``.
+        transformers loads the directory as ``DistilBertForSequenceClassification``. A tokenizer
+        that stands in the directory already stays as it is. Raises ``CheckpointError`` when the
+        directory cannot be written.
         """
+        if not str(directory):
+            raise CheckpointError("expected a directory to save to, received an empty name")
         tensors: dict[str, Array] = {}
         for entry in weight_table(self.config):
             tensors.update(entry.to_tensors(ops.convert_to_numpy(self.variable(entry))))
         write_checkpoint(
-            Path(directory),
+            Path(directory).expanduser(),
             config=self.config,
             tensors=tensors,
             tokenizer_files=self.tokenizer_files,
@@ -190,7 +225,7 @@ class TFDistilBertForSequenceClassification(keras.Model):
         return functools.reduce(_step, entry.variable.split("."), self)
 
     def variables_by_path(self) -> dict[str, keras.Variable]:
-        """Every trainable variable under its path in the weight table, in the table's order."""
+        """Every variable under its path in the weight table, in the table's order."""
         return {entry.variable: self.variable(entry) for entry in weight_table(self.config)}
 
     def get_config(self) -> dict[str, Any]:

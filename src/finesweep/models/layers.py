@@ -34,7 +34,7 @@ def require_positions(length: Any, config: DistilBertConfig) -> None:
 
 
 class Dropout(keras.layers.Layer):
-    """Inverted dropout that draws from a generator all layers of a model share.
+    """Inverted dropout that draws from the generator all layers of a model share.
 
     One shared generator makes a model's randomness a single small state, which a trial can set
     from its seed and a resume point can store.
@@ -68,7 +68,7 @@ class Embeddings(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.config = config
-        normal = keras.initializers.RandomNormal(stddev=config.initializer_range)
+        normal = keras.initializers.RandomNormal(stddev=config.initializer_range, seed=seeds)
         # Looked up in float32 and cast after: casting the table would cost a pass over the whole
         # vocabulary every step, and make its gradient dense.
         self.word_table = self.add_weight(
@@ -111,8 +111,8 @@ class SelfAttention(keras.layers.Layer):
         super().__init__(**kwargs)
         self.config = config
         self.head_dim = config.dim // config.n_heads
-        self.qkv = _dense(3 * config.dim, config.dim, config, "qkv_lin", self.dtype_policy)
-        self.out = _dense(config.dim, config.dim, config, "out_lin", self.dtype_policy)
+        self.qkv = _dense(3 * config.dim, config.dim, config, seeds, "qkv_lin", self.dtype_policy)
+        self.out = _dense(config.dim, config.dim, config, seeds, "out_lin", self.dtype_policy)
         self.dropout = Dropout(config.attention_dropout, seeds, dtype=self.dtype_policy)
         self.built = True
 
@@ -145,8 +145,8 @@ class TransformerBlock(keras.layers.Layer):
         self.attention = SelfAttention(config, seeds, name="attention", dtype=policy)
         self.attention_norm = LayerNorm(name="sa_layer_norm", dtype=policy)
         self.attention_norm.build((None, config.dim))
-        self.widen = _dense(config.hidden_dim, config.dim, config, "lin1", policy)
-        self.narrow = _dense(config.dim, config.hidden_dim, config, "lin2", policy)
+        self.widen = _dense(config.hidden_dim, config.dim, config, seeds, "lin1", policy)
+        self.narrow = _dense(config.dim, config.hidden_dim, config, seeds, "lin2", policy)
         self.config = config
         self.dropout = Dropout(config.dropout, seeds, dtype=policy)
         self.output_norm = LayerNorm(name="output_layer_norm", dtype=policy)
@@ -170,11 +170,13 @@ class ClassificationHead(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.pre_classifier = _dense(
-            config.dim, config.dim, config, "pre_classifier", self.dtype_policy
+            config.dim, config.dim, config, seeds, "pre_classifier", self.dtype_policy
         )
         self.dropout = Dropout(config.seq_classif_dropout, seeds, dtype=self.dtype_policy)
         # The last product is tiny and the loss is computed from it: full precision costs nothing.
-        self.classifier = _dense(config.num_labels, config.dim, config, "classifier", "float32")
+        self.classifier = _dense(
+            config.num_labels, config.dim, config, seeds, "classifier", "float32"
+        )
         self.built = True
 
     def call(self, first_token: Tensor, training: bool = False) -> Tensor:
@@ -225,11 +227,18 @@ def activate(inputs: Tensor, activation: str, *, training: bool) -> Tensor:
 
 
 def _dense(
-    units: int, width: int, config: DistilBertConfig, name: str, dtype: Any
+    units: int,
+    width: int,
+    config: DistilBertConfig,
+    seeds: keras.random.SeedGenerator,
+    name: str,
+    dtype: Any,
 ) -> keras.layers.Dense:
     layer = keras.layers.Dense(
         units,
-        kernel_initializer=keras.initializers.RandomNormal(stddev=config.initializer_range),
+        kernel_initializer=keras.initializers.RandomNormal(
+            stddev=config.initializer_range, seed=seeds
+        ),
         name=name,
         dtype=dtype,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,12 @@ import numpy as np
 
 from finesweep.errors import CheckpointError, Location
 from finesweep.models.config import DistilBertConfig
-from finesweep.models.weights import Array, to_distilbert_names
+from finesweep.models.weights import HEAD_PREFIXES, Array, to_distilbert_names
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+SHARD_FILES = (INDEX_FILE, "model-*.safetensors")
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -46,13 +47,21 @@ def read_config(directory: Path) -> tuple[DistilBertConfig, str]:
     return DistilBertConfig.from_json(content, file=str(file)), str(content["model_type"])
 
 
-def read_checkpoint(directory: Path) -> Checkpoint:
-    """Read a ``save_pretrained`` directory of a DistilBERT or BERT. Raises ``CheckpointError``."""
+def read_checkpoint(directory: Path, *, keep_head: bool = True) -> Checkpoint:
+    """Read a ``save_pretrained`` directory of a DistilBERT or BERT, with its classifier or without.
+
+    Raises ``CheckpointError``.
+    """
     config, model_type = read_config(directory)
     weights_file = directory / WEIGHTS_FILE
+    tensors = to_distilbert_names(_read_tensors(weights_file), model_type=model_type)
+    if not keep_head:
+        tensors = {
+            name: tensor for name, tensor in tensors.items() if not name.startswith(HEAD_PREFIXES)
+        }
     return Checkpoint(
         config=config,
-        tensors=to_distilbert_names(_read_tensors(weights_file), model_type=model_type),
+        tensors=tensors,
         tokenizer_files=_read_tokenizer_files(directory, folded=model_type == "bert"),
         weights_file=weights_file,
     )
@@ -65,32 +74,38 @@ def write_checkpoint(
     tensors: Mapping[str, Array],
     tokenizer_files: TokenizerFiles,
 ) -> None:
-    """Write a ``save_pretrained`` directory, each file whole or not at all."""
+    """Write a ``save_pretrained`` directory, each file whole or not at all.
+
+    A tokenizer that stands there already is the user's, and stays. Raises ``CheckpointError`` when
+    the directory cannot be written.
+    """
     from safetensors.numpy import save
 
-    if directory.exists() and not directory.is_dir():
-        raise CheckpointError(
-            "expected a directory to write the checkpoint to, received a file; name another path",
-            at=Location(file=str(directory)),
-        )
-    directory.mkdir(parents=True, exist_ok=True)
     config_text = json.dumps(config.to_json(), indent=2, ensure_ascii=False, sort_keys=True)
-    # The configuration comes last: a directory that has one has the rest.
-    _write_whole(directory / WEIGHTS_FILE, save(dict(tensors), metadata={"format": "pt"}))
-    for name, content in tokenizer_files.items():
-        _write_whole(directory / name, content)
-    _write_whole(directory / CONFIG_FILE, (config_text + "\n").encode())
+    files = {WEIGHTS_FILE: save(dict(tensors), metadata={"format": "pt"})}
+    if not any((directory / name).exists() for name in TOKENIZER_FILES):
+        files.update(tokenizer_files)
+    # The configuration comes last: a new directory that has one has the rest.
+    files[CONFIG_FILE] = (config_text + "\n").encode()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            _write_whole(directory / name, content)
+    except OSError as error:
+        raise CheckpointError(
+            f"expected a directory that can be written, received: {error.strerror or error}; name "
+            "another path, or make room",
+            at=Location(file=str(directory)),
+        ) from error
 
 
 def _write_whole(file: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(file)
+        partial.write_bytes(content)
+        partial.replace(file)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
 
 
@@ -118,26 +133,9 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 
 def _read_tensors(file: Path) -> dict[str, Array]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    if not file.is_file():
-        others = sorted(path.name for path in file.parent.glob("*.bin")) + sorted(
-            path.name for path in file.parent.glob("*.h5")
-        )
-        raise CheckpointError(
-            f"expected the weights as {WEIGHTS_FILE}, found "
-            f"{', '.join(others) or 'no weights at all'}; convert the checkpoint with "
-            "transformers' save_pretrained, which writes safetensors",
-            at=Location(file=str(file)),
-        )
-    try:
-        tensors = load_file(file)
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"expected a whole safetensors file, received: {error}; fetch the checkpoint again",
-            at=Location(file=str(file)),
-        ) from error
+    tensors: dict[str, Array] = {}
+    for part in _weight_files(file):
+        tensors.update(_read_safetensors(part))
     for name, tensor in tensors.items():
         if not np.isfinite(np.asarray(tensor, dtype=np.float32)).all():
             raise CheckpointError(
@@ -145,7 +143,49 @@ def _read_tensors(file: Path) -> dict[str, Array]:
                 "the checkpoint comes from a training that diverged, name another",
                 at=Location(file=str(file)),
             )
-    return dict(tensors)
+    return tensors
+
+
+def _weight_files(file: Path) -> list[Path]:
+    """The one file of a checkpoint's weights, or its parts where an index names several."""
+    index = file.with_name(INDEX_FILE)
+    if file.is_file():
+        return [file]
+    if index.is_file():
+        parts = set(_read_json(index).get("weight_map", {}).values())
+        return [file.with_name(str(part)) for part in sorted(parts)]
+    folder = file.parent
+    others = sorted(path.name for path in [*folder.glob("*.bin"), *folder.glob("*.h5")])
+    raise CheckpointError(
+        f"expected the weights as {WEIGHTS_FILE}, found {', '.join(others) or 'none'}; "
+        f"{_OLD_FORMATS}",
+        at=Location(file=str(file)),
+    )
+
+
+_OLD_FORMATS = (
+    "transformers 4 with torch writes it: DistilBertForSequenceClassification.from_pretrained(old) "
+    "(with from_tf=True for weights of TensorFlow), then save_pretrained(new)"
+)
+
+
+def _read_safetensors(file: Path) -> dict[str, Array]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        tensors: dict[str, Array] = load_file(file)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"expected a whole safetensors file, received: {error}; fetch the checkpoint again",
+            at=Location(file=str(file)),
+        ) from error
+    if any(name.endswith(":0") for name in tensors):
+        raise CheckpointError(
+            f"expected tensors in torch's names, received TensorFlow's; {_OLD_FORMATS}",
+            at=Location(file=str(file)),
+        )
+    return tensors
 
 
 def _read_tokenizer_files(directory: Path, *, folded: bool) -> TokenizerFiles:

@@ -7,16 +7,33 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from finesweep.errors import CheckpointError, Location
 from finesweep.models.packaged import PREFIX, fetch_packaged
-from finesweep.models.pretrained import CONFIG_FILE, TOKENIZER_FILES, WEIGHTS_FILE
+from finesweep.models.pretrained import (
+    CONFIG_FILE,
+    SHARD_FILES,
+    TOKENIZER_FILES,
+    WEIGHTS_FILE,
+)
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
-def resolve_checkpoint(name: str, *, revision: str | None = None) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class HubOptions:
+    """How the hub is asked; the defaults are those of ``huggingface_hub``."""
+
+    cache_dir: str | Path | None = None
+    local_files_only: bool = False
+    token: str | None = None
+
+
+def resolve_checkpoint(
+    name: str, *, revision: str | None = None, hub: HubOptions | None = None
+) -> Path:
     """The local directory of the checkpoint ``name``, fetched first if it has to be.
 
     A name that is an existing directory, or starts like a path, is local; ``packaged:…`` comes as a
@@ -41,7 +58,7 @@ def resolve_checkpoint(name: str, *, revision: str | None = None) -> Path:
             f"packaged:minilm-l6-h384, received {name!r}",
             at=Location(field="checkpoint"),
         )
-    return _from_hub(name, revision=revision)
+    return _from_hub(name, revision=revision, options=hub or HubOptions())
 
 
 def _checked_directory(directory: Path) -> Path:
@@ -55,7 +72,7 @@ def _checked_directory(directory: Path) -> Path:
     return directory.absolute()
 
 
-def _from_hub(name: str, *, revision: str | None) -> Path:
+def _from_hub(name: str, *, revision: str | None, options: HubOptions) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -74,7 +91,10 @@ def _from_hub(name: str, *, revision: str | None) -> Path:
         directory = snapshot_download(
             name,
             revision=revision,
-            allow_patterns=[CONFIG_FILE, WEIGHTS_FILE, *TOKENIZER_FILES],
+            allow_patterns=[CONFIG_FILE, WEIGHTS_FILE, *SHARD_FILES, *TOKENIZER_FILES],
+            cache_dir=options.cache_dir,
+            local_files_only=options.local_files_only,
+            token=options.token,
         )
     except GatedRepoError as error:
         raise CheckpointError(

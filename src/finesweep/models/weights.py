@@ -148,9 +148,12 @@ def check_tensors(
     """The entries of ``table`` that ``tensors`` fills; ``shapes`` are the variables' own.
 
     A missing head is left out (it is new and starts at random); so is one of other shapes if that
-    is asked for. Raises ``CheckpointError`` for a missing or misshapen tensor of the body.
+    is asked for. Raises ``CheckpointError`` for a missing or misshapen tensor of the body, and for
+    a head of which a part is missing.
     """
     filled = []
+    if not ignore_mismatched_head:
+        _require_whole_head(table, tensors, file=file)
     for entry in table:
         is_head = entry.tensors[0].startswith(HEAD_PREFIXES)
         missing = [name for name in entry.tensors if name not in tensors]
@@ -169,6 +172,21 @@ def check_tensors(
             raise _shape_error(entry, shapes[entry.variable], received, file=file, head=is_head)
         filled.append(entry)
     return tuple(filled)
+
+
+def _require_whole_head(
+    table: tuple[WeightEntry, ...], tensors: Mapping[str, Array], *, file: str
+) -> None:
+    """A trained classifier behind a random layer would answer at random, with real names."""
+    head = [name for entry in table for name in entry.tensors if name.startswith(HEAD_PREFIXES)]
+    missing = [name for name in head if name not in tensors]
+    if missing and len(missing) < len(head):
+        raise CheckpointError(
+            f"expected the whole classification head, found a part of it: {', '.join(missing)} "
+            "is missing; name another checkpoint, or give ignore_mismatched_sizes=True to start "
+            "what is missing at random",
+            at=Location(file=file),
+        )
 
 
 def _combined_shape(entry: WeightEntry, tensors: Mapping[str, Array]) -> tuple[int, ...]:

@@ -44,7 +44,7 @@ class TextClassifier:
         from finesweep.models.inference import CompiledLogits
 
         config, _ = read_config(checkpoint)
-        model = TFDistilBertForSequenceClassification.from_pretrained(checkpoint)
+        model = TFDistilBertForSequenceClassification.from_pretrained(checkpoint, dtype="float32")
         return cls(
             tokenizer=load_tokenizer(checkpoint),
             logits=CompiledLogits(model),

@@ -165,6 +165,7 @@ class Coordinator:
 
     def _on_finished(self, running: RunningTrial, result: FineTuned) -> None:
         running.metrics, running.trained = dict(result.metrics), result.seconds
+        running.run.set_tags({"finesweep.precision": result.precision})
         if running.verdict is not None:
             self._end(running, running.verdict)
             return

@@ -42,7 +42,7 @@ class Estimate:
             f"time: about {_duration(self.seconds)} with one worker if no trial is pruned, from "
             f"a matrix product measured just now ({self.gigaflops:.0f} GFLOP/s); "
             "expect up to twice or half of it\n"
-            f"disk: {self.disk_bytes / 1e6:,.0f} MB of checkpoints, one each trial"
+            f"disk: {self.disk_bytes / 1e6:,.0f} MB of checkpoints at most, one each finished trial"
         )
 
 

@@ -117,9 +117,13 @@ class _Single:
         finished = self._finished(total_ticks=values.epochs * TICKS_PER_EPOCH)
         metrics = dict(finished.result.metrics)
         packaged = registry.package(output, self.folder / "model", max_length=values.max_length)
-        if has_test_split:
-            metrics.update(self._measured(packaged / CHECKPOINT_FOLDER, values))
-        self.run.log_model(packaged)
+        self.run.set_tags({"finesweep.precision": finished.result.precision})
+        try:
+            if has_test_split:
+                metrics.update(self._measured(packaged / CHECKPOINT_FOLDER, values))
+        finally:
+            # The model is trained, whatever becomes of its measurement.
+            self.run.log_model(packaged)
         self.observer.trial_ended(
             TrialSummary(
                 number=ONLY,

@@ -151,7 +151,9 @@ def _open_sqlite(file: Path) -> TrackingStore:
             "cannot hold; use another folder"
         )
     mlflow = import_mlflow()
-    hint = "choose a folder you may write to"
+    if root.exists() and not root.is_dir():
+        raise TrackingError(f"expected a folder at {root}, found a file; move it away")
+    hint = f"choose a folder you may write to, or put {file.name} right"
     try:
         with translated(f"open the tracking store in {root}", hint=hint):
             root.mkdir(parents=True, exist_ok=True)

@@ -77,7 +77,11 @@ class SweepRun(RecordedRun):
         Raises:
             TrackingError: the run does not exist, was deleted, or is not a sweep's.
         """
-        with translated(f"continue the sweep's run {run_id} in {store.address}"):
+        hint = (
+            "name the store it was started in with MLFLOW_TRACKING_URI, or start a sweep under "
+            "another name"
+        )
+        with translated(f"continue the sweep's run {run_id} in {store.address}", hint=hint):
             run = store.client.get_run(run_id)
             if run.info.lifecycle_stage != "active":
                 raise TrackingError(

@@ -16,7 +16,7 @@ from finesweep.data import EncodedTexts, evaluation_batches, stratified_sample, 
 from finesweep.errors import DivergedError
 from finesweep.models.distilbert import TFDistilBertForSequenceClassification
 from finesweep.models.inference import CompiledLogits
-from finesweep.models.pretrained import read_checkpoint
+from finesweep.models.pretrained import read_checkpoint, read_config
 from finesweep.models.weights import weight_table
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.memory import peak_memory_mb
@@ -38,18 +38,22 @@ OnTick = Callable[[Tick], Answer]
 class FineTuner:
     """The ``Trainer`` of DistilBERT: builds and traces once, then resets between fine-tunings.
 
-    Every fine-tuning starts from the same weights (a new head is drawn from the setup's seed), with
-    an empty optimizer and the same random state, so that what ran before leaves no trace.
+    Every fine-tuning starts from the same weights, with an empty optimizer and the same random
+    state, so that what ran before leaves no trace. The checkpoint's classifier is kept if it was
+    trained for the very same labels, else a new one is drawn from the setup's seed.
     """
 
     def __init__(self, setup: TrainingSetup) -> None:
         self.setup = setup
         self.precision = resolve_precision(setup.precision)
         self.texts = EncodedTexts.open(setup.prepared)
+        id2label = dict(enumerate(setup.label_names))
+        trained, _ = read_config(setup.checkpoint)
         self.model = TFDistilBertForSequenceClassification.from_pretrained(
             setup.checkpoint,
-            id2label=dict(enumerate(setup.label_names)),
-            ignore_mismatched_sizes=True,
+            id2label=id2label,
+            # Another order of the same names would make the old classifier answer wrong.
+            keep_head=dict(trained.id2label) == id2label,
             seed=setup.seed,
             dtype=dtype_policy(self.precision),
         )
@@ -75,11 +79,11 @@ class FineTuner:
         last: Tick | None = None
         for last in self._ticks(hyperparameters, started=started):
             if on_tick(last) == "stop":
-                return _outcome(last, started=started, checkpoint=None)
+                return self._outcome(last, started=started, checkpoint=None)
         if last is None:
             raise RuntimeError("a fine-tuning of at least one epoch ends with a tick")
         self.model.save_pretrained(output)
-        return _outcome(last, started=started, checkpoint=output)
+        return self._outcome(last, started=started, checkpoint=output)
 
     def evaluate(
         self, checkpoint: Path, *, max_length: int, split: EvaluationSplit
@@ -151,6 +155,16 @@ class FineTuner:
             labels.append(batch.labels)
         return classification_metrics(np.concatenate(logits), np.concatenate(labels), prefix=prefix)
 
+    def _outcome(self, tick: Tick, *, started: float, checkpoint: Path | None) -> FineTuned:
+        return FineTuned(
+            metrics=tick.metrics,
+            ticks=tick.number,
+            seconds=time.perf_counter() - started,
+            stopped=checkpoint is None,
+            checkpoint=checkpoint,
+            precision=self.precision,
+        )
+
 
 class _Interval:
     """The training between two ticks, timed without the evaluation at the tick."""
@@ -172,14 +186,4 @@ def _finite(loss: float, kind: str) -> float:
         return loss
     raise DivergedError(
         f"the {kind} loss became {loss}; a lower learning rate, or precision float32, may help"
-    )
-
-
-def _outcome(tick: Tick, *, started: float, checkpoint: Path | None) -> FineTuned:
-    return FineTuned(
-        metrics=tick.metrics,
-        ticks=tick.number,
-        seconds=time.perf_counter() - started,
-        stopped=checkpoint is None,
-        checkpoint=checkpoint,
     )

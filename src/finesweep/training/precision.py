@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
-# Instruction sets with a bfloat16 matrix product; without one, bfloat16 is emulated and slower.
-_BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
+# Instruction sets with a bfloat16 product (x86, then ARM); without one, bfloat16 is emulated and
+# slower than float32.
+_BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+# NVIDIA's Ampere, the first generation with bfloat16.
+_BFLOAT16_CAPABILITY = (8, 0)
 
 
 def resolve_precision(precision: str) -> str:
-    """``float32`` or ``bfloat16``; ``auto`` asks the processor. Weights are float32 either way."""
+    """``float32`` or ``bfloat16``; ``auto`` asks the processors. Weights are float32 either way."""
     if precision != "auto":
         return precision
+    capabilities = gpu_capabilities()
+    if capabilities:
+        native = min(capabilities) >= _BFLOAT16_CAPABILITY
+    else:
+        native = bool(_BFLOAT16_FLAGS & cpu_flags())
+    return "bfloat16" if native else "float32"
+
+
+def gpu_capabilities() -> list[tuple[int, int]]:
+    """The compute capability of every GPU TensorFlow sees; (0, 0) for one that has none."""
     import tensorflow as tf
 
-    has_gpu = bool(tf.config.list_physical_devices("GPU"))
-    return "bfloat16" if has_gpu or _BFLOAT16_FLAGS & cpu_flags() else "float32"
+    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+    return [detail.get("compute_capability", (0, 0)) for detail in details]
 
 
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
@@ -24,8 +37,9 @@ def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
         lines = cpuinfo.read_text().splitlines()
     except OSError:
         return frozenset()
-    flags = (line.split(":", 1)[1] for line in lines if line.startswith("flags") and ":" in line)
-    return frozenset(next(flags, "").split())
+    # x86 calls them flags, ARM Features.
+    named = (line.split(":", 1) for line in lines if line.startswith(("flags", "Features")))
+    return frozenset(next((line[1].split() for line in named if len(line) == 2), ()))
 
 
 def dtype_policy(precision: str) -> str:

@@ -58,7 +58,7 @@ class FineTuned:
     """A fine-tuning that ran to its end, or to the tick at which it was told to stop.
 
     ``metrics`` are those of the last tick; ``checkpoint`` is the ``save_pretrained`` directory, or
-    None when it was stopped early.
+    None when it was stopped early. ``precision`` is what it was computed in.
     """
 
     metrics: dict[str, float]
@@ -66,6 +66,7 @@ class FineTuned:
     seconds: float
     stopped: bool
     checkpoint: Path | None
+    precision: str = "float32"
 
 
 class Trainer(Protocol):

@@ -59,8 +59,7 @@ def _predict_texts(model: str, texts: list[str], *, as_json: bool) -> None:
     from finesweep.tracking import TrackingStore
 
     for number, text in enumerate(texts, start=1):
-        if not text.strip():
-            raise UserError(f"expected a text to classify, received an empty one: number {number}")
+        _require_text(text, number)
     with native_noise_kept_back(), waiting(f"loading {model}"):
         predictions = predict_texts(TrackingStore.open(), model, texts)
     if not as_json:
@@ -83,6 +82,14 @@ def _predict_texts(model: str, texts: list[str], *, as_json: bool) -> None:
             for text, label, score, probabilities in rows
         ]
     )
+
+
+def _require_text(text: str, number: int) -> None:
+    if not text.strip():
+        raise UserError(f"expected a text to classify, received an empty one: number {number}")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        # How Python hands on bytes of an argument that are no text.
+        raise UserError(f"expected text in UTF-8, received other bytes: number {number}")
 
 
 def _predict_file(

@@ -66,14 +66,18 @@ def run(
 
 def _run(config: SweepConfig, ready: Ready, *, study: str) -> SweepResult:
     from finesweep.cli.interrupts import signals_as_interrupt
-    from finesweep.cli.progress import SweepProgress
-    from finesweep.sweeps import run_sweep
+    from finesweep.cli.progress import SweepProgress, waiting
     from finesweep.sweeps.engines.local import LocalEngine
-    from finesweep.tracking import TrackingStore
 
     workdir = options.STORE_FOLDER.absolute() / "work" / config.name
-    # Opened before the engine: a store that cannot be used is told before any process starts.
-    store = TrackingStore.open()
+    with waiting("opening the tracking store and the study"):
+        from finesweep.sweeps import run_sweep
+        from finesweep.sweeps.storage import parse_url
+        from finesweep.tracking import TrackingStore
+
+        # Before the store is made, and that before any process starts.
+        parse_url(study)
+        store = TrackingStore.open()
     engine = LocalEngine(ready.setup, logs=workdir / "logs")
     with signals_as_interrupt(), SweepProgress(metric=config.experiment.metric) as progress:
         return run_sweep(

@@ -32,16 +32,18 @@ def train(
     from finesweep.cli.interrupts import signals_as_interrupt
     from finesweep.cli.links import tell_where_to_look
     from finesweep.cli.preparing import make_ready
-    from finesweep.cli.progress import SweepProgress
+    from finesweep.cli.progress import SweepProgress, waiting
     from finesweep.config import load_experiment
     from finesweep.sweeps.engines.local import LocalEngine
-    from finesweep.sweeps.single import run_single
-    from finesweep.tracking import TrackingStore
 
     config = load_experiment(experiment, list(overrides or []))
     ready = make_ready(config, longest=config.max_length)
     workdir = options.STORE_FOLDER.absolute() / "work" / f"train-{config.name}"
-    store = TrackingStore.open()
+    with waiting("opening the tracking store"):
+        from finesweep.sweeps.single import run_single
+        from finesweep.tracking import TrackingStore
+
+        store = TrackingStore.open()
     engine = LocalEngine(ready.setup, logs=workdir / "logs")
     with signals_as_interrupt(), SweepProgress(metric=config.metric) as progress:
         result = run_single(
