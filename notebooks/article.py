@@ -8,8 +8,8 @@ of headlines and where to save can be given on the command line:
     python notebooks/article.py sarcasm.json packaged:minilm-l6-h384 2000
 
 transformers 5 gives no TensorFlow tensors either, so the last step asks the tokenizer for NumPy
-arrays (``return_tensors="np"``); ``predict`` takes them as they are. ``resolve_checkpoint`` is there
-for names that only finesweep knows, such as ``packaged:…``; a hub id or a directory needs none.
+arrays (``return_tensors="np"``); ``predict`` takes them as they are. ``resolve_checkpoint`` is for
+names that only finesweep knows, such as ``packaged:…``; a hub id or a directory needs none.
 """
 
 import json

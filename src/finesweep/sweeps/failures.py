@@ -38,5 +38,6 @@ class FailureStreak:
         if self._count >= self._limit:
             raise SweepFailedError(
                 f"{self._count} trials in a row failed with the same error, {kind}: {reason}; "
-                "mend its cause and run the same command to go on with the trials left"
+                "mend its cause and run the same command to go on; failed trials count, so add "
+                "--trials N if too few are left"
             )

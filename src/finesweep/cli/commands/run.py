@@ -35,6 +35,10 @@ def run(
     timeout: Annotated[
         str | None, typer.Option(metavar="TIME", help="Stop after 90s, 30m or 2h; go on later.")
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="Trials at a time, each with cores of its own."),
+    ] = 1,
     plan: Annotated[
         bool, typer.Option("--plan", help="Show what would be run, and run nothing.")
     ] = False,
@@ -60,11 +64,11 @@ def run(
     if plan:
         _print_plan(config, ready, as_json=as_json)
         return
-    result = _run(config, ready, study=options.study_url(study))
+    result = _run(config, ready, study=options.study_url(study), workers=workers)
     _print_result(result, as_json=as_json)
 
 
-def _run(config: SweepConfig, ready: Ready, *, study: str) -> SweepResult:
+def _run(config: SweepConfig, ready: Ready, *, study: str, workers: int) -> SweepResult:
     from finesweep.cli.interrupts import signals_as_interrupt
     from finesweep.cli.progress import SweepProgress, waiting
     from finesweep.sweeps.engines.local import LocalEngine
@@ -78,7 +82,7 @@ def _run(config: SweepConfig, ready: Ready, *, study: str) -> SweepResult:
         # Before the store is made, and that before any process starts.
         parse_url(study)
         store = TrackingStore.open()
-    engine = LocalEngine(ready.setup, logs=workdir / "logs")
+    engine = LocalEngine(ready.setup, workers=workers, logs=workdir / "logs")
     with signals_as_interrupt(), SweepProgress(metric=config.experiment.metric) as progress:
         return run_sweep(
             config,
