@@ -103,10 +103,31 @@ def test_a_sweep_from_end_to_end(bench: Bench, observer: RecordingObserver) -> N
     assert no_workers_left()
 
 
-def test_the_coordinator_loads_no_tensorflow(bench: Bench) -> None:
-    bench.run(bench.config(trials=1))
-    assert "tensorflow" not in sys.modules
-    assert "keras" not in sys.modules
+SWEEP_IN_A_PROCESS = """
+import sys
+from pathlib import Path
+from sweep_bench import Bench
+from finesweep.tracking import TrackingStore
+folder = Path(sys.argv[1])
+bench = Bench(folder=folder, store=TrackingStore.open(root=folder / "mlruns"))
+bench.script()
+result = bench.run(bench.config(trials=1))
+loaded = [name for name in ("tensorflow", "keras") if name in sys.modules]
+print(result.trials[0].state, loaded)
+"""
+
+
+def test_the_coordinator_loads_no_tensorflow(tmp_path: Path) -> None:
+    """In a process of its own: other tests have loaded it into this one."""
+    finished = subprocess.run(
+        [sys.executable, "-c", SWEEP_IN_A_PROCESS, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert finished.stdout == "complete []\n", finished.stderr
 
 
 def test_a_pruned_trial(bench: Bench, observer: RecordingObserver) -> None:
