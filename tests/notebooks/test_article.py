@@ -30,7 +30,7 @@ def test_the_articles_script_on_a_slice_of_data(tiny_checkpoint: Path, tmp_path:
     )
     assert finished.returncode == 0, finished.stderr
     assert len(re.findall(r"val_accuracy: \d", finished.stdout)) >= 3
-    predictions = re.findall(r": \[\s*([\d.e+-]+)\s+([\d.e+-]+)\]", finished.stdout)
+    predictions = re.findall(r": \[\s*([\d.e+-]+)\s+([\d.e+-]+)\s*\]", finished.stdout)
     assert len(predictions) == 2
     for pair in predictions:
         assert abs(sum(map(float, pair)) - 1.0) < 1e-3
