@@ -12,6 +12,7 @@ from finesweep.errors import DivergedError
 from finesweep.models.pretrained import read_checkpoint
 from finesweep.training import Answer, FineTuned, Hyperparameters, Tick, TrainingSetup
 from finesweep.training.fine_tuner import FineTuner
+from finesweep.training.progress import Schedule
 
 VALUES = Hyperparameters(learning_rate=1e-3, batch_size=8, epochs=3, max_length=16)
 
@@ -121,4 +122,18 @@ def test_a_classifier_trained_for_other_labels_is_not_kept(
     turned = FineTuner(replace(setup, checkpoint=tmp_path / "first", label_names=("good", "bad")))
     trained = read_checkpoint(tmp_path / "first").tensors["classifier.weight"].T
     np.testing.assert_array_equal(same.model.head.classifier.kernel.numpy(), trained)
-    assert np.abs(turned.model.head.classifier.kernel.numpy() - trained).max() > 0.01
+    drawn = FineTuner(setup).model.head.classifier.kernel.numpy()
+    np.testing.assert_array_equal(turned.model.head.classifier.kernel.numpy(), drawn)
+    assert not np.array_equal(drawn, trained)
+
+
+@pytest.mark.parametrize(("schedule", "share"), [("linear", 4 / 280), ("constant", 1.0)])
+def test_the_learning_rate_follows_its_schedule(
+    setup: TrainingSetup, tmp_path: Path, schedule: Schedule, share: float
+) -> None:
+    """Two epochs of 140 texts in batches of 8: before the last step, four texts are left to see."""
+    tuner = FineTuner(replace(setup, schedule=schedule))
+    assert len(tuner.texts.train) == 140
+    run(tuner, replace(VALUES, epochs=2), tmp_path / "run")
+    rate = float(tuner.train_step.optimizer.learning_rate.numpy())
+    assert rate == pytest.approx(VALUES.learning_rate * share, rel=1e-3)

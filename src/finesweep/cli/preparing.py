@@ -63,5 +63,6 @@ def make_ready(experiment: ExperimentConfig, *, longest: int) -> Ready:
         precision=model.precision,
         seed=experiment.seed,
         tick_validation_rows=experiment.tick_validation_rows,
+        schedule=experiment.schedule,
     )
     return Ready(setup=setup, data=data, checkpoint=checkpoint)

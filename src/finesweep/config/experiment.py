@@ -168,6 +168,9 @@ class ExperimentConfig(StrictModel):
     tick_validation_rows: Annotated[int, Field(ge=1)] = 1000
     """Most validation rows evaluated at a tick (a quarter of an epoch) inside an epoch: a fixed,
     stratified choice, the same in every trial. The end of an epoch evaluates the whole split."""
+    schedule: Literal["linear", "constant"] = "linear"
+    """How the learning rate goes: down to 0 in a straight line over the whole training, which ends
+    it calmly, or ``constant``, as in the article."""
     seed: Seed = 0
     """Seeds the new head, dropout and the order of the rows."""
 

@@ -12,7 +12,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from finesweep.data import EncodedTexts, evaluation_batches, stratified_sample, training_batches
+from finesweep.data import (
+    Batch,
+    EncodedTexts,
+    evaluation_batches,
+    stratified_sample,
+    training_batches,
+)
 from finesweep.errors import DivergedError
 from finesweep.models.distilbert import TFDistilBertForSequenceClassification
 from finesweep.models.inference import CompiledLogits
@@ -106,7 +112,8 @@ class FineTuner:
         seen, number = 0, 0
         losses: list[Any] = []
         since = _Interval.begin(seen)
-        for batch in self._batches(hyperparameters):
+        for share_done, batch in self._batches(hyperparameters):
+            self._schedule(hyperparameters.learning_rate, share_done=share_done)
             losses.append(self.train_step(batch.input_ids, batch.attention_mask, batch.labels))
             seen += len(batch.labels)
             reached = seen * TICKS_PER_EPOCH // n_train
@@ -135,16 +142,24 @@ class FineTuner:
             losses.clear()
             since = _Interval.begin(seen)
 
-    def _batches(self, hyperparameters: Hyperparameters) -> Iterator[Any]:
+    def _batches(self, hyperparameters: Hyperparameters) -> Iterator[tuple[float, Batch]]:
+        """Every batch of every epoch, and the share of all examples that came before it."""
+        seen, total = 0, hyperparameters.epochs * len(self.texts.train)
         for epoch in range(hyperparameters.epochs):
-            yield from training_batches(
+            for batch in training_batches(
                 self.texts,
                 self.texts.train,
                 batch_size=hyperparameters.batch_size,
                 max_length=hyperparameters.max_length,
                 seed=self.setup.seed,
                 epoch=epoch,
-            )
+            ):
+                yield seen / total, batch
+                seen += len(batch.labels)
+
+    def _schedule(self, learning_rate: float, *, share_done: float) -> None:
+        if self.setup.schedule == "linear":
+            self.train_step.optimizer.learning_rate.assign(learning_rate * (1.0 - share_done))
 
     def _evaluated(
         self, rows: NDArray[np.int64], *, max_length: int, prefix: str

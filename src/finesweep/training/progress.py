@@ -17,6 +17,7 @@ from finesweep.training.hyperparameters import Hyperparameters
 TICKS_PER_EPOCH = 4
 
 Answer = Literal["continue", "stop"]
+Schedule = Literal["linear", "constant"]
 EvaluationSplit = Literal["validation", "test"]
 
 
@@ -51,6 +52,7 @@ class TrainingSetup:
     precision: str = "auto"
     seed: int = 0
     tick_validation_rows: int = 1000
+    schedule: Schedule = "linear"
 
 
 @dataclass(frozen=True, kw_only=True)
