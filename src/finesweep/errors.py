@@ -9,8 +9,10 @@
     │   ├── TrackingError             a tracking store that cannot be opened or reached
     │   └── RegistryError             a model name, version or stage that does not exist
     ├── TrialError                 1  ends one trial, never the sweep
-    │   └── DivergedError             the loss became NaN or infinite
+    │   ├── DivergedError             the loss became NaN or infinite
+    │   └── OutOfMemoryError          the memory of the processor or the GPU did not suffice
     ├── WorkerDiedError            1  a worker process ended without a word
+    ├── DiskFullError              1  no space is left; what is on record is kept
     └── SweepFailedError           1  the sweep ended without a single completed trial
     InterruptedSweep (KeyboardInterrupt)  130
 
@@ -106,8 +108,16 @@ class DivergedError(TrialError):
     """The training or validation loss became NaN or infinite."""
 
 
+class OutOfMemoryError(TrialError):
+    """The memory of the processor or the GPU did not suffice for a training step."""
+
+
 class WorkerDiedError(FinesweepError):
     """A worker process ended without reporting how its trial ended."""
+
+
+class DiskFullError(FinesweepError):
+    """No space is left on a disk; once there is, the same command goes on."""
 
 
 class SweepFailedError(FinesweepError):

@@ -72,6 +72,32 @@ def test_training_sees_every_row_once_cut_and_padded_right(
             assert mask.tolist() == [1] * len(kept) + [0] * (width - len(kept))
 
 
+@given(
+    lengths=lengths_lists,
+    batch_size=st.integers(1, 20),
+    start=st.integers(0, 90),
+    epoch=st.integers(0, 5),
+)
+def test_batches_after_a_start_are_those_that_would_have_followed(
+    lengths: list[int], batch_size: int, start: int, epoch: int
+) -> None:
+    texts = in_memory(lengths)
+
+    def rows(start: int) -> list[list[int]]:
+        batches = training_batches(
+            texts,
+            texts.train,
+            batch_size=batch_size,
+            max_length=64,
+            seed=3,
+            epoch=epoch,
+            start=start,
+        )
+        return [batch.rows.tolist() for batch in batches]
+
+    assert rows(start) == rows(0)[start:]
+
+
 @given(lengths=lengths_lists, max_length=st.integers(4, 80), bound=st.integers(1, 500))
 def test_evaluation_sees_every_row_once_within_the_bound(
     lengths: list[int], max_length: int, bound: int

@@ -129,7 +129,12 @@ def test_a_trials_checkpoint_gives_the_same_labels_on_500_headlines(tmp_path: Pa
         TrainingSetup(checkpoint=checkpoint, prepared=data.directory, label_names=data.label_names)
     )
     values = Hyperparameters(learning_rate=1e-4, batch_size=16, epochs=1, max_length=24)
-    tuner.fine_tune(values, output=tmp_path / "trial", on_tick=lambda _: "continue")
+    tuner.fine_tune(
+        values,
+        output=tmp_path / "trial",
+        on_tick=lambda _: "continue",
+        resume_point=tmp_path / "resume.safetensors",
+    )
 
     texts = headlines(500)
     ours = TextClassifier.load(tmp_path / "trial", max_length=24).probabilities(texts)

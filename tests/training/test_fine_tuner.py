@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from finesweep.errors import DivergedError
+from finesweep.errors import DivergedError, OutOfMemoryError
 from finesweep.models.pretrained import read_checkpoint
 from finesweep.training import Answer, FineTuned, Hyperparameters, Tick, TrainingSetup
 from finesweep.training.fine_tuner import FineTuner
@@ -31,7 +33,8 @@ def run(
         ticks.append(tick)
         return "stop" if tick.number == stop_at else "continue"
 
-    return tuner.fine_tune(values, output=output, on_tick=on_tick), ticks
+    point = output.with_name(f"{output.name}.resume.safetensors")
+    return tuner.fine_tune(values, output=output, on_tick=on_tick, resume_point=point), ticks
 
 
 def test_learns_reports_every_quarter_epoch_and_saves(tuner: FineTuner, tmp_path: Path) -> None:
@@ -101,6 +104,33 @@ def test_a_loss_that_is_not_finite_ends_the_fine_tuning(tuner: FineTuner, tmp_pa
         run(tuner, replace(VALUES, learning_rate=float("inf")), tmp_path / "diverged")
     result, _ = run(tuner, VALUES, tmp_path / "after")
     assert np.isfinite(result.metrics["val/loss"])
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM")]
+)
+def test_too_little_memory_says_what_to_lower(
+    tuner: FineTuner, tmp_path: Path, error: Exception
+) -> None:
+    def on_tick(_: Tick) -> Answer:
+        raise error
+
+    paths = {"output": tmp_path / "none", "resume_point": tmp_path / "resume.safetensors"}
+    with pytest.raises(OutOfMemoryError, match="a batch of 8 texts of up to 16 tokens in 2 parts"):
+        tuner.fine_tune(VALUES, on_tick=on_tick, accumulation=2, **paths)
+    result, _ = run(tuner, VALUES, tmp_path / "after")
+    assert np.isfinite(result.metrics["val/loss"])
+
+
+def test_compiling_leaves_no_file_behind(
+    setup: TrainingSetup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that is killed cannot remove what AutoGraph writes to the temporary directory."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    run(FineTuner(setup), replace(VALUES, epochs=1), tmp_path / "compiled")
+    assert not list(temporary.iterdir())
 
 
 def test_a_saved_checkpoint_measures_as_it_did_when_it_was_trained(

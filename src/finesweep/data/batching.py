@@ -37,12 +37,14 @@ def training_batches(
     max_length: int,
     seed: int,
     epoch: int,
+    start: int = 0,
 ) -> Iterator[Batch]:
     """Every row of ``rows`` once, in an order that ``seed`` and ``epoch`` alone decide.
 
     Rows are shuffled, then brought together by the width they are padded to: a batch holds texts of
     one width in an order that differs from epoch to epoch, and the batches come in random order.
-    Only the last may be smaller: a random rest, of any lengths.
+    Only the last may be smaller: a random rest, of any lengths. The first ``start`` batches are
+    left out, at no cost: those come that would have followed them.
     """
     order = shuffled(rows, seed=(seed, epoch))
     n_full = len(order) // batch_size
@@ -50,9 +52,10 @@ def training_batches(
     widths = _widths(texts, full, max_length=max_length)
     # Stable, so that rows of one width stay shuffled.
     batches = full[np.argsort(widths, kind="stable")].reshape(n_full, batch_size)
-    for number in shuffled(np.arange(n_full, dtype=np.int64), seed=(seed, epoch, 1)):
+    numbers = shuffled(np.arange(n_full, dtype=np.int64), seed=(seed, epoch, 1))
+    for number in numbers[start:]:
         yield _assemble(texts, batches[number], max_length=max_length)
-    if len(rest):
+    if len(rest) and start <= n_full:
         yield _assemble(texts, rest, max_length=max_length)
 
 

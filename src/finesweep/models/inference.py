@@ -22,7 +22,7 @@ class CompiledLogits:
 
     def __init__(self, model: TFDistilBertForSequenceClassification) -> None:
         self._model = model
-        self._compiled = tf.function(self._forward, input_signature=(IDS, IDS))
+        self._compiled = tf.function(self._forward, input_signature=(IDS, IDS), autograph=False)
         # Traced here, by one thread: two that trace at once would each build the graph.
         self._compiled.get_concrete_function()
 

@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
+import tensorflow as tf
 
-from finesweep.data import (
-    Batch,
-    EncodedTexts,
-    evaluation_batches,
-    stratified_sample,
-    training_batches,
-)
-from finesweep.errors import DivergedError
+from finesweep.data import EncodedTexts
+from finesweep.errors import OutOfMemoryError
 from finesweep.models.distilbert import TFDistilBertForSequenceClassification
 from finesweep.models.inference import CompiledLogits
 from finesweep.models.pretrained import read_checkpoint, read_config
 from finesweep.models.weights import weight_table
+from finesweep.training.accumulation import AccumulatedStep
+from finesweep.training.course import Course
+from finesweep.training.evaluation import Evaluator
 from finesweep.training.hyperparameters import Hyperparameters
-from finesweep.training.memory import peak_memory_mb
-from finesweep.training.metrics import classification_metrics
 from finesweep.training.precision import dtype_policy, resolve_precision
-from finesweep.training.progress import (
-    TICKS_PER_EPOCH,
-    Answer,
-    EvaluationSplit,
-    FineTuned,
-    Tick,
-    TrainingSetup,
-)
+from finesweep.training.progress import Answer, EvaluationSplit, FineTuned, Tick, TrainingSetup
+from finesweep.training.resume import BEGINNING, ResumeFile, ResumePoint
 from finesweep.training.step import TrainStep
 
 OnTick = Callable[[Tick], Answer]
@@ -45,8 +32,9 @@ class FineTuner:
     """The ``Trainer`` of DistilBERT: builds and traces once, then resets between fine-tunings.
 
     Every fine-tuning starts from the same weights, with an empty optimizer and the same random
-    state, so that what ran before leaves no trace. The checkpoint's classifier is kept if it was
-    trained for the very same labels, else a new one is drawn from the setup's seed.
+    state, or from its own resume point, so that what ran before leaves no trace. The checkpoint's
+    classifier is kept if it was trained for the very same labels, else a new one is drawn from the
+    setup's seed.
     """
 
     def __init__(self, setup: TrainingSetup) -> None:
@@ -64,32 +52,48 @@ class FineTuner:
             dtype=dtype_policy(self.precision),
         )
         self.train_step = TrainStep(self.model)
-        self.logits = CompiledLogits(self.model)
-        self._initial_weights = self.model.get_weights()
-        self._tick_rows = stratified_sample(
-            self.texts.labels,
-            self.texts.validation,
-            limit=setup.tick_validation_rows,
+        self.evaluator = Evaluator(
+            CompiledLogits(self.model),
+            self.texts,
+            tick_rows=setup.tick_validation_rows,
             seed=setup.seed,
         )
+        self._initial_weights = self.model.get_weights()
+        self._checkpoint_digest = self._digest_of_body()
 
     def fine_tune(
-        self, hyperparameters: Hyperparameters, *, output: Path, on_tick: OnTick
+        self,
+        hyperparameters: Hyperparameters,
+        *,
+        output: Path,
+        on_tick: OnTick,
+        resume_point: Path,
+        accumulation: int = 1,
     ) -> FineTuned:
-        """Fine-tune from the setup's checkpoint; save to ``output`` unless stopped at a tick.
+        """Fine-tune from ``resume_point`` or the setup's checkpoint; save to ``output`` at the end.
 
-        Raises ``DivergedError`` at the first tick whose training or validation loss is not finite.
+        See ``Trainer.fine_tune``. Raises ``DivergedError`` at the first tick whose training or
+        validation loss is not finite, ``OutOfMemoryError``, and ``OSError`` when a resume point
+        cannot be written.
         """
-        self._reset(hyperparameters.learning_rate)
-        started = time.perf_counter()
-        last: Tick | None = None
-        for last in self._ticks(hyperparameters, started=started):
-            if on_tick(last) == "stop":
-                return self._outcome(last, started=started, checkpoint=None)
-        if last is None:
-            raise RuntimeError("a fine-tuning of at least one epoch ends with a tick")
-        self.model.save_pretrained(output)
-        return self._outcome(last, started=started, checkpoint=output)
+        file = ResumeFile(
+            resume_point,
+            identity=self._identity(hyperparameters),
+            variables=self.train_step.state(),
+        )
+        try:
+            self._reset(hyperparameters.learning_rate)
+            course = Course(
+                hyperparameters,
+                setup=self.setup,
+                texts=self.texts,
+                step=self._step(accumulation),
+                evaluator=self.evaluator,
+                start=file.restore() or BEGINNING,
+            )
+            return self._run(course, file=file, output=output, on_tick=on_tick)
+        except (tf.errors.ResourceExhaustedError, MemoryError) as exc:
+            raise _out_of_memory(hyperparameters, accumulation=accumulation) from exc
 
     def evaluate(
         self, checkpoint: Path, *, max_length: int, split: EvaluationSplit
@@ -98,107 +102,71 @@ class FineTuner:
         tensors = read_checkpoint(checkpoint).tensors
         for entry in weight_table(self.model.config):
             self.model.variable(entry).assign(entry.to_variable(tensors))
-        rows = self.texts.test if split == "test" else self.texts.validation
-        prefix = "test" if split == "test" else "val"
-        return self._evaluated(rows, max_length=max_length, prefix=prefix)
+        return self.evaluator.whole(split, max_length=max_length)
+
+    def _run(self, course: Course, *, file: ResumeFile, output: Path, on_tick: OnTick) -> FineTuned:
+        for tick in course.ticks():
+            answer = on_tick(tick)
+            # Only now that the tick is on record: a resume point ahead of the record would lose it,
+            # one behind it only has some ticks told again.
+            end_of_epoch = tick.full_validation and not course.at_end
+            if answer == "park" or (answer == "continue" and end_of_epoch):
+                file.save(course.point)
+            if answer != "continue":
+                return self._outcome(course.point, checkpoint=None)
+        self.model.save_pretrained(output)
+        return self._outcome(course.point, checkpoint=output)
 
     def _reset(self, learning_rate: float) -> None:
         self.model.set_weights(self._initial_weights)
         self.train_step.optimizer.reset(learning_rate)
         self.model.seeds.state.assign(keras.random.SeedGenerator(self.setup.seed).state)
 
-    def _ticks(self, hyperparameters: Hyperparameters, *, started: float) -> Iterator[Tick]:
-        n_train = len(self.texts.train)
-        seen, number = 0, 0
-        losses: list[Any] = []
-        since = _Interval.begin(seen)
-        for share_done, batch in self._batches(hyperparameters):
-            self._schedule(hyperparameters.learning_rate, share_done=share_done)
-            losses.append(self.train_step(batch.input_ids, batch.attention_mask, batch.labels))
-            seen += len(batch.labels)
-            reached = seen * TICKS_PER_EPOCH // n_train
-            if reached == number:
-                continue
-            number = reached
-            train_loss = _finite(float(np.mean([float(loss) for loss in losses])), "training")
-            speed = since.examples_per_second(seen)
-            full = number % TICKS_PER_EPOCH == 0
-            rows = self.texts.validation if full else self._tick_rows
-            measured = self._evaluated(rows, max_length=hyperparameters.max_length, prefix="val")
-            _finite(measured["val/loss"], "validation")
-            yield Tick(
-                number=number,
-                epoch=seen / n_train,
-                examples_seen=seen,
-                seconds=time.perf_counter() - started,
-                metrics={
-                    "train/loss": train_loss,
-                    **measured,
-                    "examples_per_second": speed,
-                    "memory_mb": peak_memory_mb(),
-                },
-                full_validation=full,
-            )
-            losses.clear()
-            since = _Interval.begin(seen)
+    def _step(self, accumulation: int) -> TrainStep | AccumulatedStep:
+        if accumulation == 1:
+            return self.train_step
+        return AccumulatedStep(self.train_step, parts=accumulation)
 
-    def _batches(self, hyperparameters: Hyperparameters) -> Iterator[tuple[float, Batch]]:
-        """Every batch of every epoch, and the share of all examples that came before it."""
-        seen, total = 0, hyperparameters.epochs * len(self.texts.train)
-        for epoch in range(hyperparameters.epochs):
-            for batch in training_batches(
-                self.texts,
-                self.texts.train,
-                batch_size=hyperparameters.batch_size,
-                max_length=hyperparameters.max_length,
-                seed=self.setup.seed,
-                epoch=epoch,
-            ):
-                yield seen / total, batch
-                seen += len(batch.labels)
+    def _identity(self, hyperparameters: Hyperparameters) -> dict[str, Any]:
+        """All that decides how a fine-tuning goes on from a resume point, by its name for the user.
 
-    def _schedule(self, learning_rate: float, *, share_done: float) -> None:
-        if self.setup.schedule == "linear":
-            self.train_step.optimizer.learning_rate.assign(learning_rate * (1.0 - share_done))
+        Parts of a batch are not in it: a trial that ran out of memory goes on in more of them.
+        """
+        prepared = self.setup.prepared
+        return {
+            **hyperparameters.as_dict(),
+            "precision": self.precision,
+            "seed": self.setup.seed,
+            "schedule": self.setup.schedule,
+            "labels": self.setup.label_names,
+            "checkpoint": self._checkpoint_digest,
+            # The folders of the encoded texts and of the split, both named after their content.
+            "dataset": [prepared.parent.parent.name, prepared.name],
+        }
 
-    def _evaluated(
-        self, rows: NDArray[np.int64], *, max_length: int, prefix: str
-    ) -> dict[str, float]:
-        logits, labels = [], []
-        for batch in evaluation_batches(self.texts, rows, max_length=max_length):
-            logits.append(self.logits(batch.input_ids, batch.attention_mask))
-            labels.append(batch.labels)
-        return classification_metrics(np.concatenate(logits), np.concatenate(labels), prefix=prefix)
+    def _digest_of_body(self) -> str:
+        """The checkpoint, known by its numbers: a folder may move. A new head is the seed's."""
+        digest = hashlib.blake2b(digest_size=16)
+        for path, variable in self.model.variables_by_path().items():
+            if not path.startswith("head."):
+                digest.update(variable.numpy().tobytes())
+        return digest.hexdigest()
 
-    def _outcome(self, tick: Tick, *, started: float, checkpoint: Path | None) -> FineTuned:
+    def _outcome(self, point: ResumePoint, *, checkpoint: Path | None) -> FineTuned:
         return FineTuned(
-            metrics=tick.metrics,
-            ticks=tick.number,
-            seconds=time.perf_counter() - started,
+            metrics=point.metrics,
+            ticks=point.tick,
+            seconds=point.seconds,
             stopped=checkpoint is None,
             checkpoint=checkpoint,
             precision=self.precision,
         )
 
 
-class _Interval:
-    """The training between two ticks, timed without the evaluation at the tick."""
-
-    def __init__(self, seen: int, moment: float) -> None:
-        self._seen = seen
-        self._moment = moment
-
-    @classmethod
-    def begin(cls, seen: int) -> _Interval:
-        return cls(seen, time.perf_counter())
-
-    def examples_per_second(self, seen: int) -> float:
-        return (seen - self._seen) / max(time.perf_counter() - self._moment, 1e-9)
-
-
-def _finite(loss: float, kind: str) -> float:
-    if math.isfinite(loss):
-        return loss
-    raise DivergedError(
-        f"the {kind} loss became {loss}; a lower learning rate, or precision float32, may help"
+def _out_of_memory(hyperparameters: Hyperparameters, *, accumulation: int) -> OutOfMemoryError:
+    in_parts = f" in {accumulation} parts" if accumulation > 1 else ""
+    return OutOfMemoryError(
+        f"expected memory for a batch of {hyperparameters.batch_size} texts of up to "
+        f"{hyperparameters.max_length} tokens{in_parts}, received too little; "
+        "lower batch_size or max_length"
     )

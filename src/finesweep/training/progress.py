@@ -16,7 +16,8 @@ from finesweep.training.hyperparameters import Hyperparameters
 
 TICKS_PER_EPOCH = 4
 
-Answer = Literal["continue", "stop"]
+# What a trainer is told at a tick: go on, end here, or keep a resume point and end here.
+Answer = Literal["continue", "stop", "park"]
 Schedule = Literal["linear", "constant"]
 EvaluationSplit = Literal["validation", "test"]
 
@@ -57,10 +58,11 @@ class TrainingSetup:
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuned:
-    """A fine-tuning that ran to its end, or to the tick at which it was told to stop.
+    """A fine-tuning that ran to its end, or to the tick at which it was told to stop or to park.
 
     ``metrics`` are those of the last tick; ``checkpoint`` is the ``save_pretrained`` directory, or
-    None when it was stopped early. ``precision`` is what it was computed in.
+    None when it was stopped early. ``precision`` is what it was computed in. ``seconds`` counts
+    those before an interruption too.
     """
 
     metrics: dict[str, float]
@@ -76,15 +78,31 @@ class Trainer(Protocol):
 
     A trainer is built once from the setup (that is where TensorFlow loads) and must leave nothing
     of one fine-tuning behind for the next: the same hyperparameters give the same metrics whatever
-    ran before. It raises ``DivergedError`` when a loss is NaN or infinite.
+    ran before. It raises ``DivergedError`` when a loss is NaN or infinite, and ``OutOfMemoryError``
+    when the memory of the processor or the GPU does not suffice.
     """
 
     def __init__(self, setup: TrainingSetup) -> None: ...
 
     def fine_tune(
-        self, hyperparameters: Hyperparameters, *, output: Path, on_tick: Callable[[Tick], Answer]
+        self,
+        hyperparameters: Hyperparameters,
+        *,
+        output: Path,
+        on_tick: Callable[[Tick], Answer],
+        resume_point: Path,
+        accumulation: int = 1,
     ) -> FineTuned:
-        """Fine-tune from the setup's checkpoint; save to ``output`` unless stopped at a tick."""
+        """Fine-tune from the setup's checkpoint; save to ``output`` unless ended at a tick.
+
+        ``resume_point`` is a file of this trial alone. If it holds a point of the same trial, the
+        fine-tuning goes on from there; one that cannot be used is passed over. It is replaced, in
+        one step, at the end of every epoch but the last, and at a tick whose answer is ``park``.
+        Told ``stop`` or finished, the trainer leaves the file to its owner.
+
+        A batch is computed in ``accumulation`` parts, whose gradients add up to that of the whole:
+        less memory for the same effective batch.
+        """
         ...
 
     def evaluate(

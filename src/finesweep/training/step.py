@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -10,7 +11,7 @@ from finesweep.models.distilbert import TFDistilBertForSequenceClassification
 from finesweep.models.inference import IDS
 from finesweep.training.adam import RowwiseAdam
 
-_LABELS = tf.TensorSpec((None,), tf.int32)
+LABELS = tf.TensorSpec((None,), tf.int32)
 
 
 class TrainStep:
@@ -22,13 +23,33 @@ class TrainStep:
 
     def __init__(self, model: TFDistilBertForSequenceClassification) -> None:
         self.model = model
-        self.variables = [variable.value for variable in model.trainable_variables]
+        by_path = model.variables_by_path()
+        self.paths = list(by_path)
+        self.variables = [variable.value for variable in by_path.values()]
         self.optimizer = RowwiseAdam(self.variables)
-        self._compiled = tf.function(self._step, input_signature=(IDS, IDS, _LABELS))
+        # There is no Python branch for AutoGraph to convert, and its files in the temporary
+        # directory would outlive a worker that is killed.
+        self._compiled = tf.function(
+            self._step, input_signature=(IDS, IDS, LABELS), autograph=False
+        )
 
     def __call__(self, input_ids: Any, attention_mask: Any, labels: Any) -> tf.Tensor:
         """Take one step."""
         return self._compiled(input_ids, attention_mask, labels)
+
+    def state(self) -> dict[str, tf.Variable]:
+        """All that steps change, by lasting names: weights, Adam's moments and step, random state.
+
+        The learning rate is not among them: whoever takes the steps sets it.
+        """
+        optimizer = self.optimizer
+        return {
+            **_named("weights", self.paths, self.variables),
+            **_named("means", self.paths, optimizer.means),
+            **_named("squares", self.paths, optimizer.squares),
+            "step": optimizer.step,
+            "random_state": self.model.seeds.state.value,
+        }
 
     def loss_and_gradients(
         self, input_ids: Any, attention_mask: Any, labels: Any, *, training: bool
@@ -45,3 +66,9 @@ class TrainStep:
         loss, gradients = self.loss_and_gradients(input_ids, attention_mask, labels, training=True)
         self.optimizer.apply(gradients)
         return loss
+
+
+def _named(
+    kind: str, paths: Sequence[str], variables: Sequence[tf.Variable]
+) -> dict[str, tf.Variable]:
+    return {f"{kind}.{path}": item for path, item in zip(paths, variables, strict=True)}
