@@ -10,7 +10,7 @@ import pytest
 
 from finesweep.data import DatasetIdentity
 from finesweep.registry import package
-from finesweep.tracking import SweepRun, TrackingStore
+from finesweep.tracking import Delivery, Outbox, SweepRun, TrackingStore
 from finesweep.training import Hyperparameters
 
 LABELS = ("plain", "satire", "other")
@@ -54,10 +54,12 @@ def finished_run(store: TrackingStore, packaged: Path, tmp_path: Path) -> Callab
     made: list[str] = []
 
     def make() -> str:
-        trial = sweep.start_trial(len(made), HYPERPARAMETERS)
-        trial.log_metrics({"val/accuracy": 0.9125})
-        trial.log_model(Path(shutil.copytree(packaged, tmp_path / f"model-{len(made)}")))
-        trial.end("FINISHED")
+        with Outbox.open(tmp_path / "outbox.db") as outbox, Delivery(outbox, store) as delivery:
+            trial = sweep.start_trial(len(made), HYPERPARAMETERS, outbox=outbox)
+            trial.log_metrics({"val/accuracy": 0.9125})
+            trial.log_model(Path(shutil.copytree(packaged, tmp_path / f"model-{len(made)}")))
+            trial.end("FINISHED", ending="completed")
+            assert delivery.flush(10.0)
         made.append(trial.run_id)
         return trial.run_id
 

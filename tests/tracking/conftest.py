@@ -1,15 +1,24 @@
-"""A SQLite store that is there, and what runs are begun with."""
+"""A SQLite store that is there, an outbox, a real server, and what runs are begun with."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from finesweep.data import DatasetIdentity
-from finesweep.tracking import SweepRun, TrackingStore
-from finesweep.training import Hyperparameters
+from finesweep.errors import TrackingError
+from finesweep.tracking import Delivery, Outbox, SweepRun, TrackingStore, TrialRun
+from finesweep.tracking.mlflow_access import quiet_environment
+from finesweep.training import Hyperparameters, Tick
 
 HYPERPARAMETERS = Hyperparameters(learning_rate=5e-5, batch_size=16, epochs=3, max_length=64)
 DATASET = DatasetIdentity(name="headlines", digest="ab" * 32, source="data/h.json", rows=1200)
@@ -51,3 +60,104 @@ def sweep(store: TrackingStore) -> SweepRun:
         dataset=DATASET,
         tags={"finesweep.note": "first"},
     )
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    with Outbox.open(tmp_path / "work" / "outbox.db") as outbox:
+        yield outbox
+
+
+@pytest.fixture
+def begin(
+    sweep: SweepRun, hyperparameters: Hyperparameters, outbox: Outbox
+) -> Callable[[int], TrialRun]:
+    """Begins the run of a trial."""
+    return lambda number: sweep.start_trial(number, hyperparameters, outbox=outbox)
+
+
+@pytest.fixture
+def deliver(store: TrackingStore, outbox: Outbox) -> Callable[[], None]:
+    """Delivers what lies in the outbox to the SQLite store; nothing may be refused."""
+
+    def deliver() -> None:
+        with Delivery(outbox, store) as delivery:
+            assert delivery.flush(30)
+            assert (delivery.state.refused, delivery.state.reason) == (0, None), outbox.refusals()
+
+    return deliver
+
+
+@pytest.fixture
+def tick() -> Callable[..., Tick]:
+    return make_tick
+
+
+def make_tick(number: int, **metrics: float) -> Tick:
+    return Tick(
+        number=number,
+        epoch=number / 4,
+        examples_seen=number * 100,
+        seconds=number * 2.0,
+        metrics={"train/loss": 0.5, "val/loss": 1 / number, **metrics},
+        full_validation=False,
+    )
+
+
+class MlflowServer:
+    """A real ``mlflow server`` on a database, which can be killed and started again."""
+
+    def __init__(self, database: Path, *options: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        self._folder = database.parent
+        self.url = f"http://127.0.0.1:{port}"
+        argv = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
+        self._argv = [*argv, "--backend-store-uri", f"sqlite:///{database}", *options]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            self._argv,
+            # Where it keeps artifacts unless it is told otherwise.
+            cwd=self._folder,
+            env={**quiet_environment(), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        if self._process is not None:
+            os.killpg(self._process.pid, number)
+            self._process.wait(timeout=20)
+            self._process = None
+
+    def opened(self, monkeypatch: pytest.MonkeyPatch) -> TrackingStore:
+        """The store that the server is, once it answers."""
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", self.url)
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                return TrackingStore.open()
+            except TrackingError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+
+
+@pytest.fixture
+def server(fresh_database: Path, tmp_path: Path) -> Iterator[Callable[..., MlflowServer]]:
+    """Starts a server with the options given, on a fresh database of the test's own."""
+    started: list[MlflowServer] = []
+
+    def start(*options: str) -> MlflowServer:
+        shutil.copy(fresh_database, tmp_path / "served.db")
+        started.append(MlflowServer(tmp_path / "served.db", *options))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.end()

@@ -10,19 +10,11 @@ import pytest
 
 from finesweep.data import DatasetIdentity
 from finesweep.errors import TrackingError
-from finesweep.tracking import SweepRun, TrackingStore, TrialRun, end_run
+from finesweep.tracking import ChildRun, Outbox, SweepRun, TrackingStore, TrialRun, end_run
 from finesweep.training import Hyperparameters, Tick
 
-
-def _tick(number: int, **metrics: float) -> Tick:
-    return Tick(
-        number=number,
-        epoch=number / 4,
-        examples_seen=number * 100,
-        seconds=number * 2.0,
-        metrics={"train/loss": 0.5, "val/loss": 0.4, **metrics},
-        full_validation=False,
-    )
+Begin = Callable[[int], TrialRun]
+MakeTick = Callable[..., Tick]
 
 
 def _run(store: TrackingStore, run_id: str) -> Any:
@@ -55,18 +47,28 @@ def test_the_dataset_is_a_logged_input(store: TrackingStore, sweep: SweepRun) ->
 
 
 def test_a_trial_is_a_child_with_a_curve(
-    store: TrackingStore, sweep: SweepRun, hyperparameters: Hyperparameters
+    store: TrackingStore,
+    sweep: SweepRun,
+    begin: Begin,
+    deliver: Callable[[], None],
+    tick: MakeTick,
 ) -> None:
-    trial = sweep.start_trial(7, hyperparameters)
-    trial.log_tick(_tick(1))
-    trial.log_tick(_tick(2, **{"val/accuracy": 0.75}))
+    trial = begin(7)
+    assert trial.log_tick(tick(1))
+    assert trial.log_tick(tick(2, **{"val/accuracy": 0.75}))
     trial.log_metrics({"val/accuracy": 0.8, "test/accuracy": 0.7})
-    trial.end("FINISHED")
+    before = int(time.time() * 1000)
+    trial.end("FINISHED", ending="completed")
+    after = int(time.time() * 1000)
+    time.sleep(0.05)
+    deliver()
     run = _run(store, trial.run_id)
     assert run.info.run_name == "t007"
     assert run.info.status == "FINISHED"
+    assert before <= run.info.end_time <= after
     assert run.data.tags["mlflow.parentRunId"] == sweep.run_id
     assert run.data.tags["finesweep.trial"] == "7"
+    assert run.data.tags["finesweep.ending"] == "completed"
     assert run.data.params == {
         "learning_rate": "5e-05",
         "batch_size": "16",
@@ -81,13 +83,10 @@ def test_a_trial_is_a_child_with_a_curve(
     assert "finesweep.reason" not in run.data.tags
 
 
-def test_a_trial_costs_few_requests(
-    store: TrackingStore,
-    sweep: SweepRun,
-    hyperparameters: Hyperparameters,
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_run_says_whose_it_is_from_the_first_request(
+    store: TrackingStore, sweep: SweepRun, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """About 35 ms on SQLite; through a server each request counts."""
+    """About 15 ms on SQLite; through a server each request counts, and a kill may come between."""
     calls: list[str] = []
 
     def counting(name: str) -> Callable[..., Any]:
@@ -101,31 +100,86 @@ def test_a_trial_costs_few_requests(
 
     for name in ("create_run", "log_batch", "log_param", "log_metric", "set_tag", "get_run"):
         monkeypatch.setattr(store.client, name, counting(name))
-    trial = sweep.start_trial(0, hyperparameters)
-    assert calls == ["create_run", "log_batch"]
-    trial.log_tick(_tick(1))
-    trial.end("FINISHED")
-    assert calls[2:] == ["log_batch"]
+    begin(0)
+    assert calls == ["create_run"]
+    (child,) = sweep.trial_runs()
+    assert (child.trial, child.status, child.ending) == (0, "RUNNING", None)
 
 
 def test_values_that_are_no_numbers_are_kept(
-    store: TrackingStore, sweep: SweepRun, hyperparameters: Hyperparameters
+    store: TrackingStore, begin: Begin, deliver: Callable[[], None], tick: MakeTick
 ) -> None:
-    trial = sweep.start_trial(0, hyperparameters)
-    trial.log_tick(_tick(1, **{"val/loss": math.nan, "train/loss": math.inf}))
+    trial = begin(0)
+    trial.log_tick(tick(1, **{"val/loss": math.nan, "train/loss": math.inf}))
+    deliver()
     assert math.isnan(_run(store, trial.run_id).data.metrics["val/loss"])
 
 
 @pytest.mark.parametrize("status", ["KILLED", "FAILED"])
 def test_the_reason_of_an_end_is_a_tag(
-    status: Any, store: TrackingStore, sweep: SweepRun, hyperparameters: Hyperparameters
+    status: Any, store: TrackingStore, begin: Begin, deliver: Callable[[], None]
 ) -> None:
-    trial = sweep.start_trial(0, hyperparameters)
-    trial.end(status, reason="x" * 9000)
+    trial = begin(0)
+    trial.end(status, ending="diverged", reason="x" * 9000)
+    deliver()
     run = _run(store, trial.run_id)
     assert run.info.status == status
+    assert run.data.tags["finesweep.ending"] == "diverged"
     assert len(run.data.tags["finesweep.reason"]) == 5000
     assert run.data.tags["finesweep.reason"].endswith("x…")
+
+
+def test_an_end_replaces_the_one_before(
+    store: TrackingStore, begin: Begin, deliver: Callable[[], None]
+) -> None:
+    trial = begin(0)
+    trial.end("KILLED", ending="interrupted", reason="interrupted by the user")
+    trial.end("FINISHED", ending="completed")
+    deliver()
+    run = _run(store, trial.run_id)
+    assert (run.info.status, run.data.tags["finesweep.ending"]) == ("FINISHED", "completed")
+    assert "finesweep.reason" not in run.data.tags
+
+
+def test_a_trial_goes_on_in_its_run(
+    store: TrackingStore,
+    sweep: SweepRun,
+    begin: Begin,
+    outbox: Outbox,
+    hyperparameters: Hyperparameters,
+    deliver: Callable[[], None],
+    tick: MakeTick,
+) -> None:
+    first = begin(3)
+    first.log_tick(tick(1))
+    first.log_tick(tick(2))
+    first.end("KILLED", ending="preempted", reason="preempted: killed by SIGKILL")
+    deliver()
+    again = sweep.adopt_trial(3, first.run_id, outbox=outbox, hyperparameters=hyperparameters)
+    assert not again.log_tick(tick(2, **{"val/loss": 9.0}))
+    assert again.log_tick(tick(3))
+    deliver()
+    run = _run(store, first.run_id)
+    assert run.info.status == "RUNNING"
+    assert not {"finesweep.ending", "finesweep.reason"} & set(run.data.tags)
+    history = store.client.get_metric_history(first.run_id, "val/loss")
+    assert [(point.step, point.value) for point in history] == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+
+
+def test_hyperparameters_that_a_killed_process_left_out_follow(
+    store: TrackingStore,
+    sweep: SweepRun,
+    hyperparameters: Hyperparameters,
+    outbox: Outbox,
+    tmp_path: Path,
+    deliver: Callable[[], None],
+) -> None:
+    with Outbox.open(tmp_path / "lost" / "outbox.db") as lost:
+        run_id = sweep.start_trial(0, hyperparameters, outbox=lost).run_id
+    sweep.adopt_trial(0, run_id, outbox=outbox, hyperparameters=hyperparameters)
+    sweep.adopt_trial(0, run_id, outbox=outbox, hyperparameters=hyperparameters)
+    deliver()
+    assert _run(store, run_id).data.params["learning_rate"] == "5e-05"
 
 
 def test_more_tags_than_one_request_takes(store: TrackingStore, sweep: SweepRun) -> None:
@@ -133,12 +187,28 @@ def test_more_tags_than_one_request_takes(store: TrackingStore, sweep: SweepRun)
     assert _run(store, sweep.run_id).data.tags["tag249"] == "249"
 
 
-def test_trial_run_ids(sweep: SweepRun, hyperparameters: Hyperparameters) -> None:
-    assert sweep.trial_run_ids() == {}
-    runs = {number: sweep.start_trial(number, hyperparameters).run_id for number in range(3)}
+def test_all_runs_of_a_trial_are_found_and_one_too_many_goes(
+    store: TrackingStore, sweep: SweepRun, begin: Begin, deliver: Callable[[], None]
+) -> None:
+    assert sweep.trial_runs() == []
+    runs = [begin(number) for number in (0, 1)]
     time.sleep(0.002)  # MLflow counts starts in milliseconds
-    runs[1] = sweep.start_trial(1, hyperparameters).run_id
-    assert sweep.trial_run_ids() == runs
+    runs.append(begin(1))
+    runs[0].end("KILLED", ending="pruned", reason="pruned at tick 4")
+    deliver()
+    found = sweep.trial_runs()
+    assert sorted((child.trial, child.run_id) for child in found) == sorted(
+        zip((0, 1, 1), (run.run_id for run in runs), strict=True)
+    )
+    first = next(child for child in found if child.trial == 0)
+    assert (first.status, first.ending) == ("KILLED", "pruned")
+    assert isinstance(first, ChildRun)
+    assert sweep.trial_run_ids() == {0: runs[0].run_id, 1: runs[2].run_id}
+    sweep.discard(runs[2].run_id, "trial 1 has another run")
+    assert sweep.trial_run_ids() == {0: runs[0].run_id, 1: runs[1].run_id}
+    gone = _run(store, runs[2].run_id)
+    assert gone.info.lifecycle_stage == "deleted"
+    assert gone.data.tags["finesweep.discarded"] == "trial 1 has another run"
 
 
 def test_trials_of_another_sweep_are_not_ours(
@@ -146,20 +216,29 @@ def test_trials_of_another_sweep_are_not_ours(
     sweep: SweepRun,
     hyperparameters: Hyperparameters,
     dataset: DatasetIdentity,
+    outbox: Outbox,
 ) -> None:
     other = SweepRun.start(
         store, experiment="headlines", name="o", config_yaml="", params={}, dataset=dataset
     )
-    other.start_trial(0, hyperparameters)
+    other.start_trial(0, hyperparameters, outbox=outbox)
     assert sweep.trial_run_ids() == {}
 
 
 def test_a_sweep_is_continued(
-    store: TrackingStore, sweep: SweepRun, hyperparameters: Hyperparameters
+    store: TrackingStore,
+    sweep: SweepRun,
+    begin: Begin,
+    outbox: Outbox,
+    deliver: Callable[[], None],
 ) -> None:
-    trial = sweep.start_trial(0, hyperparameters)
-    sweep.end("KILLED", reason="interrupted")
-    again = SweepRun.resume(store, sweep.run_id)
+    trial = begin(0)
+    sweep.end("KILLED", ending="interrupted", reason="interrupted", outbox=outbox)
+    deliver()
+    assert _run(store, sweep.run_id).info.status == "KILLED"
+    sweep.end("KILLED", ending="interrupted", reason="not delivered yet", outbox=outbox)
+    again = SweepRun.resume(store, sweep.run_id, outbox=outbox)
+    deliver()
     run = _run(store, sweep.run_id)
     assert run.info.status == "RUNNING"
     assert "finesweep.reason" not in run.data.tags
@@ -168,66 +247,50 @@ def test_a_sweep_is_continued(
     assert again.trial_run_ids() == {0: trial.run_id}
 
 
-def test_what_cannot_be_continued(
-    store: TrackingStore, sweep: SweepRun, hyperparameters: Hyperparameters
-) -> None:
+def test_what_cannot_be_continued(store: TrackingStore, sweep: SweepRun, outbox: Outbox) -> None:
     with pytest.raises(TrackingError, match="sweep's run nope.*MLFLOW_TRACKING_URI"):
-        SweepRun.resume(store, "nope")
+        SweepRun.resume(store, "nope", outbox=outbox)
     store.client.delete_run(sweep.run_id)
     with pytest.raises(TrackingError, match="was deleted; restore it with 'mlflow runs restore"):
-        SweepRun.resume(store, sweep.run_id)
+        SweepRun.resume(store, sweep.run_id, outbox=outbox)
 
 
 def test_a_single_training_has_no_parent(
-    store: TrackingStore, hyperparameters: Hyperparameters, dataset: DatasetIdentity
+    store: TrackingStore,
+    outbox: Outbox,
+    deliver: Callable[[], None],
+    hyperparameters: Hyperparameters,
+    dataset: DatasetIdentity,
 ) -> None:
     run = TrialRun.start(
         store,
+        outbox,
         experiment="headlines",
         name="once",
         hyperparameters=hyperparameters,
         dataset=dataset,
         config_yaml="a: 1\n",
     )
+    deliver()
     recorded = _run(store, run.run_id)
     assert "mlflow.parentRunId" not in recorded.data.tags
     assert recorded.data.tags["finesweep.version.numpy"]
+    assert recorded.data.params["epochs"] == "3"
     assert recorded.inputs.dataset_inputs
+    text = store.client.download_artifacts(run.run_id, "experiment.yaml")
+    assert Path(text).read_text() == "a: 1\n"
     with pytest.raises(TrackingError, match="is not the run of a sweep"):
-        SweepRun.resume(store, run.run_id)
+        SweepRun.resume(store, run.run_id, outbox=outbox)
 
 
-def test_an_orphan_is_reaped(
-    store: TrackingStore, sweep: SweepRun, hyperparameters: Hyperparameters
-) -> None:
-    trial = sweep.start_trial(0, hyperparameters)
+def test_an_orphan_is_reaped(store: TrackingStore, begin: Begin) -> None:
+    trial = begin(0)
     end_run(store, trial.run_id, "FAILED", reason="its worker died")
     assert _run(store, trial.run_id).info.status == "FAILED"
     with pytest.raises(TrackingError, match="cannot end the run nope as FAILED"):
         end_run(store, "nope", "FAILED", reason=None)
 
 
-def test_a_model_is_moved_into_the_run(
-    store: TrackingStore, sweep: SweepRun, hyperparameters: Hyperparameters, tmp_path: Path
-) -> None:
-    trial = sweep.start_trial(0, hyperparameters)
-    for content in ("first", "second"):
-        packaged = tmp_path / "packaged"
-        packaged.mkdir()
-        (packaged / "MLmodel").write_text("flavors: {}\n")
-        (packaged / "weights").write_text(content)
-        inode = (packaged / "weights").stat().st_ino
-        trial.log_model(packaged)
-        assert not packaged.exists()
-    assert {file.path for file in store.client.list_artifacts(trial.run_id)} == {"model"}
-    stored = Path(_run(store, trial.run_id).info.artifact_uri) / "model" / "weights"
-    assert stored.read_text() == "second"
-    assert stored.stat().st_ino == inode
-
-
-def test_what_is_no_model_is_refused(
-    sweep: SweepRun, hyperparameters: Hyperparameters, tmp_path: Path
-) -> None:
-    trial = sweep.start_trial(0, hyperparameters)
+def test_what_is_no_model_is_refused(begin: Begin, tmp_path: Path) -> None:
     with pytest.raises(TrackingError, match="is not a packaged model: it has no MLmodel file"):
-        trial.log_model(tmp_path)
+        begin(0).log_model(tmp_path)

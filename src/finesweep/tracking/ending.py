@@ -1,7 +1,8 @@
-"""How a run ends: its status, and the reason as a tag."""
+"""How a run ends: its status, and two tags that say how and why."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from finesweep.tracking.mlflow_access import translated
@@ -9,6 +10,7 @@ from finesweep.tracking.store import TrackingStore
 
 RunStatus = Literal["FINISHED", "KILLED", "FAILED"]
 
+ENDING_TAG = "finesweep.ending"
 REASON_TAG = "finesweep.reason"
 _LONGEST_TAG = 5000  # characters; what the oldest MLflow servers still take
 
@@ -21,7 +23,7 @@ def tag_value(text: str) -> str:
 def end_run(
     store: TrackingStore, run_id: str, status: RunStatus, *, reason: str | None = None
 ) -> None:
-    """End a run, whoever started it; also what reaps a run whose process died.
+    """End a run at once, whoever started it; also what reaps a run whose process died.
 
     Raises:
         TrackingError: there is no such run, or the store cannot be written.
@@ -30,3 +32,11 @@ def end_run(
         if reason is not None:
             store.client.set_tag(run_id, REASON_TAG, tag_value(reason))
         store.client.set_terminated(run_id, status=status)
+
+
+def clear_tags(store: TrackingStore, run_id: str, names: Iterable[str]) -> None:
+    """Delete those of a run's tags that it has; MLflow takes the deletion of no other."""
+    tags = store.client.get_run(run_id).data.tags
+    for name in names:
+        if name in tags:
+            store.client.delete_tag(run_id, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ def import_mlflow(module: str = "mlflow") -> Any:
     """Import MLflow (1-2 s the first time), or one module of it, so that it prints nothing."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    # It writes a whole traceback for a locked database, which is raised as well.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     with quiet_warnings():
         return import_module(module)
 
@@ -62,7 +65,7 @@ def translated(
 def one_line(exc: BaseException) -> str:
     """The first telling line of an exception's message, without SQL, advice or a traceback."""
     text = getattr(exc, "message", None) or str(exc)
-    if "failed with exception" in text:
+    if "failed with exception" in text or "failed with timeout exception" in text:
         # A request that never got an answer; the reason lies several libraries down.
         text = _innermost(exc)
     lines = [line.strip() for line in str(text).splitlines() if line.strip()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 from finesweep.errors import FinesweepError, TrackingError
@@ -22,9 +23,16 @@ def check_port(host: str, port: int, *, error: type[FinesweepError] = TrackingEr
             probe.bind(address)
     except OSError as exc:
         raise error(
-            f"cannot listen on {host}:{port} ({exc.strerror or exc}); is another server running "
-            "there? Choose another with --port"
+            f"cannot listen on {host}:{port} ({exc.strerror or exc}); {_advice(exc)}"
         ) from exc
+
+
+def _advice(exc: OSError) -> str:
+    if isinstance(exc, socket.gaierror) or exc.errno == errno.EADDRNOTAVAIL:
+        return "name an address of this machine with --host, such as 127.0.0.1 or 0.0.0.0"
+    if exc.errno == errno.EACCES:
+        return "ports below 1024 are the system's: choose another with --port"
+    return "is another server running there? Choose another with --port"
 
 
 def shown_host(host: str) -> str:

@@ -20,6 +20,10 @@ _SERVERS = ("http", "https")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 # The first use of a database creates its tables, which takes seconds; a second process waits.
 _INITIALISATION_SECONDS = 120
+_FIRST_ANSWER_SECONDS = 5
+# MLflow reads both at every request.
+_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,7 @@ def _open_server(uri: str) -> TrackingStore:
     mlflow = import_mlflow()
     hint = f"start it, or correct (or unset) {TRACKING_URI_VARIABLE}"
     attempt = f"reach the tracking server {without_credentials(uri)}"
-    with translated(attempt, hint=hint), _impatience():
+    with translated(attempt, hint=hint), impatience(seconds=_FIRST_ANSWER_SECONDS):
         return _connected(mlflow, uri, root=None, artifact_root=None)
 
 
@@ -200,14 +204,16 @@ def _connected(
 
 
 @contextmanager
-def _impatience() -> Iterator[None]:
-    """Let the first request fail within seconds; MLflow's own retries take minutes.
+def impatience(*, seconds: int) -> Iterator[None]:
+    """Let every request of this process fail within ``seconds``, and at the first failure.
 
-    Later requests keep MLflow's patience, so that a server may restart in the middle of a sweep.
+    MLflow's own retries take minutes, in which nobody learns that a server is away. A user who
+    allows requests more time than that is left alone. A request of another thread is affected too.
     """
-    wanted = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    before = {name: os.environ.get(name) for name in (_RETRIES, _TIMEOUT)}
+    allowed = before[_TIMEOUT] or ""
+    longest = max(seconds, int(allowed) if allowed.isdecimal() else 0)
+    os.environ.update({_RETRIES: "0", _TIMEOUT: str(longest)})
     try:
         yield
     finally:

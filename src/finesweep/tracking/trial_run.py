@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finesweep.errors import TrackingError
-from finesweep.tracking.ending import RunStatus, end_run
+from finesweep.tracking.ending import RunStatus
+from finesweep.tracking.entries import End, Metrics, ModelRemoval, Params, Reopening, Tags, Text
 from finesweep.tracking.lineage import DIGEST_TAG, log_dataset
 from finesweep.tracking.mlflow_access import translated
+from finesweep.tracking.outbox import Outbox
 from finesweep.tracking.provenance import Provenance
-from finesweep.tracking.recording import RecordedRun, create_run
-from finesweep.tracking.store import TrackingStore, local_path
+from finesweep.tracking.recording import create_run
+from finesweep.tracking.store import TrackingStore
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.progress import Tick
 
@@ -24,17 +25,24 @@ MODEL_FOLDER = "model"
 CONFIG_FILE = "experiment.yaml"
 
 
-class TrialRun(RecordedRun):
-    """One fine-tuning on record: hyperparameters, a metric curve over ticks, and the model."""
+class TrialRun:
+    """One fine-tuning on record: hyperparameters, a metric curve over ticks, and the model.
 
-    def __init__(self, store: TrackingStore, run_id: str, experiment_id: str) -> None:
-        super().__init__(store, run_id, experiment_id)
-        self._last_tick = 0
+    All but the creation of the run goes into the outbox, and is as good as written when a method
+    returns, whether the store answers or not. Every method raises ``DiskFullError`` when there is
+    no space for the outbox, and ``TrackingError`` when it cannot be written.
+    """
+
+    def __init__(self, outbox: Outbox, run_id: str, experiment_id: str) -> None:
+        self._outbox = outbox
+        self.run_id = run_id
+        self.experiment_id = experiment_id
 
     @classmethod
     def start(
         cls,
         store: TrackingStore,
+        outbox: Outbox,
         *,
         experiment: str,
         name: str,
@@ -54,71 +62,72 @@ class TrialRun(RecordedRun):
                 experiment_id,
                 name=name,
                 command="finesweep train",
-                params=hyperparameters.as_dict(),
                 tags={DIGEST_TAG: dataset.digest, **Provenance.collect().as_tags()},
             )
             log_dataset(store, run_id, dataset)
-        run = cls(store, run_id, experiment_id)
+        run = cls(outbox, run_id, experiment_id)
+        run.log_params(hyperparameters)
         run.log_text(config_yaml, CONFIG_FILE)
         return run
 
-    def log_tick(self, tick: Tick) -> None:
-        """Log a tick's metrics, and its epoch and seconds, at step ``tick.number`` in one request.
+    def log_params(self, hyperparameters: Hyperparameters) -> None:
+        """Log the hyperparameters; logged again, they must be the same."""
+        values = {name: str(value) for name, value in hyperparameters.as_dict().items()}
+        self._outbox.put(self.run_id, Params(values=values))
 
-        Raises:
-            TrackingError: the store cannot be written.
+    def log_tick(self, tick: Tick) -> bool:
+        """Log a tick's metrics, and its epoch and seconds, at step ``tick.number``.
+
+        A tick of that number that was logged before, by an attempt that ended or by a process that
+        died, is passed over; returns whether this one was new.
         """
         metrics = {**tick.metrics, "epoch": tick.epoch, "seconds": tick.seconds}
-        self._log(metrics=metrics, step=tick.number)
-        self._last_tick = tick.number
+        return self._outbox.put_tick(self.run_id, Metrics(step=tick.number, values=metrics))
 
     def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Log metrics of the whole training, at the step of the last tick.
-
-        Raises:
-            TrackingError: the store cannot be written.
-        """
+        """Log metrics of the whole training, at the step of the last tick."""
         # An earlier step would leave the tick's value standing as the latest.
-        self._log(metrics=metrics, step=self._last_tick)
+        step = self._outbox.last_step(self.run_id)
+        self._outbox.put(self.run_id, Metrics(step=step, values=dict(metrics)))
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags; a value longer than 5000 characters is cut."""
+        self._outbox.put(self.run_id, Tags(values=dict(tags)))
+
+    def log_text(self, text: str, artifact_path: str) -> None:
+        """Store ``text`` as the run's artifact ``artifact_path``."""
+        self._outbox.put(self.run_id, Text(path=artifact_path, text=text))
 
     def log_model(self, packaged: Path) -> None:
         """Put a packaged model into the run's artifacts as ``model``; ``packaged`` is consumed.
 
-        On a local artifact store the directory is moved, not copied. A model logged before is
-        replaced.
+        Where everything is on one file system the directory is moved, never copied. A model logged
+        before is replaced.
 
         Raises:
-            TrackingError: ``packaged`` is not a packaged model, or it cannot be stored.
+            TrackingError: ``packaged`` is not a packaged model.
         """
         if not (packaged / "MLmodel").is_file():
             raise TrackingError(
                 f"{packaged} is not a packaged model: it has no MLmodel file; build it with "
                 "finesweep.registry.package"
             )
-        with translated(f"store the model of the run {self.run_id}"):
-            uri = str(self._store.client.get_run(self.run_id).info.artifact_uri)
-            folder = local_path(uri)
-            if folder is not None:
-                _move(packaged, folder / MODEL_FOLDER)
-            else:
-                self._store.client.log_artifacts(self.run_id, str(packaged), MODEL_FOLDER)
-                shutil.rmtree(packaged)
+        self._outbox.put_model(self.run_id, packaged)
 
-    def end(self, status: RunStatus, *, reason: str | None = None) -> None:
-        """End the run; ``reason`` says why it was KILLED or FAILED.
+    def remove_model(self, reason: str) -> None:
+        """Remove the model from the run's artifacts, and tag the run with the reason.
 
-        Raises:
-            TrackingError: the store cannot be written.
+        One that a registered model version is made of stays, and the tag says so.
         """
-        end_run(self._store, self.run_id, status, reason=reason)
+        self._outbox.put(self.run_id, ModelRemoval(reason=reason))
 
+    def end(self, status: RunStatus, *, ending: str, reason: str | None = None) -> None:
+        """End the run now; ``ending`` is the way it ended (``completed``, ``pruned``, …).
 
-def _move(source: Path, target: Path) -> None:
-    """Move a directory so that ``target`` is never seen half written, across file systems too."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.move(source, partial)
-    if target.exists():
-        shutil.rmtree(target)
-    partial.replace(target)
+        ``reason`` says why in a sentence.
+        """
+        self._outbox.put(self.run_id, End(status=status, ending=ending, reason=reason))
+
+    def reopen(self) -> None:
+        """Let the run go on: RUNNING, and nothing on record of how it ended before."""
+        self._outbox.put(self.run_id, Reopening())
