@@ -67,6 +67,28 @@ def test_a_timeout_is_in_seconds(sweep: LoadSweep, written: str, seconds: float)
     assert sweep(f"{SWEEP}timeout: {written}\n").timeout == seconds
 
 
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [("1000", 1000), ("500MB", 500_000_000), ("20GB", 20_000_000_000), ("1.5 tb", 1.5e12)],
+)
+def test_a_disk_limit_is_in_bytes(sweep: LoadSweep, written: str, size: int) -> None:
+    assert sweep(f"{SWEEP}disk_limit: {written}\n").disk_limit == size
+
+
+@pytest.mark.parametrize("written", ["lots", "0", "-5GB", "20 G"])
+def test_what_is_no_size_is_refused(sweep: LoadSweep, written: str) -> None:
+    with pytest.raises(ConfigError, match="expected a size above zero, in bytes or as 500MB"):
+        sweep(f"{SWEEP}disk_limit: {written}\n")
+
+
+@pytest.mark.parametrize("written", ["none", "0", "2.5"])
+def test_what_is_no_number_of_checkpoints_is_refused_once(sweep: LoadSweep, written: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        sweep(f"{SWEEP}keep_checkpoints: {written}\n")
+    expected = f"expected a whole number of at least 1, or all, received {written}"
+    assert caught.value.message.replace("'", "") == expected
+
+
 def test_the_key_of_register_as_is_register(sweep: LoadSweep) -> None:
     config = sweep(f"{SWEEP}register: {{name: m, stage: None}}\n")
     assert config.register_as is not None

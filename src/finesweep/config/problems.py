@@ -56,6 +56,8 @@ def _locate(root: type[StrictModel], loc: tuple[int | str, ...]) -> _Spot:
         if slot is not None and slot.is_union and part in slot.variants:
             slot = Slot(slot.variants[str(part)])
             continue
+        if slot is not None and slot.is_leaf:
+            break  # What pydantic names below a value is the kind of value that it tried.
         path = (*path, part)
         parent, slot = slot, slot.child(part) if slot is not None else None
     return _Spot(path, slot, parent)

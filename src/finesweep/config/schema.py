@@ -41,6 +41,12 @@ class Slot:
         """Whether different models can stand here."""
         return len(self.variants) > 1
 
+    @property
+    def is_leaf(self) -> bool:
+        """Whether a single value stands here, and nothing below it."""
+        origins = {get_origin(part) for part in _parts(self.annotation)}
+        return not self.variants and not origins & {tuple, dict}
+
     def child(self, key: str | int) -> Slot | None:
         """What stands under ``key``; None where no such key is known.
 

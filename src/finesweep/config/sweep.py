@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from finesweep.config.base import Problem, StrictModel, Words, reject
 from finesweep.config.experiment import (
@@ -18,33 +17,17 @@ from finesweep.config.experiment import (
     Name,
     Seed,
 )
+from finesweep.config.quantities import Bytes, Seconds
 from finesweep.config.space import HYPERPARAMETERS, IntChoices, IntRange, SpaceConfig
 
 Stage = Literal["None", "Staging", "Production", "Archived"]
 
+KeepCheckpoints = Annotated[
+    Annotated[int, Field(ge=1)] | Literal["all"], Words("a whole number of at least 1, or all")
+]
+
 # Optuna lays the whole grid out in memory before the first trial.
 MOST_GRID_POINTS = 100_000
-
-_DURATION = re.compile(
-    r"(?=[\d.])(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?"
-)
-
-
-def _seconds(value: object) -> object:
-    """``1h30m`` → 5400.0. What is no duration is handed on, for pydantic to refuse."""
-    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
-        return value
-    hours, minutes, seconds = (float(found[unit] or 0) for unit in "hms")
-    return hours * 3600 + minutes * 60 + seconds
-
-
-Seconds = Annotated[
-    float,
-    Field(gt=0.0),
-    BeforeValidator(_seconds),
-    Words("a time above zero, in seconds or as 90s, 30m, 2h or 1h30m"),
-]
 
 
 class SamplerConfig(StrictModel):
@@ -159,6 +142,20 @@ class SweepConfig(StrictModel):
     timeout: Seconds | None = None
     """The longest one call of the command may take: seconds, or ``90s``, ``30m``, ``2h``,
     ``1h30m``. The next call goes on where it stopped."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Start no further trial when so many have ended, one after another, without a better one
+    among them."""
+    retries: Annotated[int, Field(ge=0)] = 2
+    """How often a trial that failed is tried again. Trials that were interrupted or preempted are
+    always tried again; a diverged one never is."""
+    max_failures: Annotated[int, Field(ge=1)] = 3
+    """The same error in so many trials in a row stops the sweep."""
+    keep_checkpoints: KeepCheckpoints = 5
+    """How many trials keep their model: the best so many, and what is registered. The others'
+    models are removed as the sweep goes; their runs and metrics stay."""
+    disk_limit: Bytes | None = None
+    """The most disk that the sweep's models and its working files may take: ``20GB``. The worst
+    models are removed first; the best one stays."""
     space: SpaceConfig
     """What is searched."""
     enqueue: Annotated[tuple[EnqueuedTrial, ...], Field(strict=False)] = ()
