@@ -2,26 +2,25 @@
 
 Started by an engine as ``python -m finesweep.sweeps.worker FD PARENT``, where ``FD`` is the file
 descriptor of a duplex pipe to the coordinator and ``PARENT`` the coordinator's process id. The
-first message is an ``Opening``; from then on the worker receives tasks and sends events, and
-between a ``Ticked`` and its answer it stands still. It ends when the pipe is closed, and, wherever
-it is, soon after the coordinator's process is gone.
+first message is an ``Opening``, which the worker answers with ``Loaded`` when its trainer is built;
+from then on it receives tasks and sends events, and between a ``Ticked`` and its answer it stands
+still. It ends when the pipe is closed, and, wherever it is, soon after the coordinator's process is
+gone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn, TypeAlias
 
-from finesweep.errors import DivergedError
 from finesweep.sweeps.engines._base import (
     Assignment,
     Evaluated,
@@ -31,9 +30,9 @@ from finesweep.sweeps.engines._base import (
     Task,
     Ticked,
 )
+from finesweep.sweeps.engines._causes import failure_cause
+from finesweep.sweeps.engines._lifeline import end_with
 from finesweep.training.progress import Answer, Tick, Trainer, TrainingSetup
-
-PARENT_CHECK_SECONDS = 0.5
 
 Pipe: TypeAlias = "Connection[Any, Any]"
 
@@ -51,6 +50,13 @@ class Opening:
     cores: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """The first message from a worker. A ``broken`` one has no trainer and fails every task."""
+
+    broken: bool = False
+
+
 def main(argv: list[str]) -> None:
     """Serve the coordinator at the other end of the pipe until it hangs up."""
     descriptor, parent = int(argv[0]), int(argv[1])
@@ -58,14 +64,13 @@ def main(argv: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A process that the trainer starts must not hold the pipe open after this one has died.
     os.set_inheritable(descriptor, False)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    try:
+    end_with(parent)
+    # That the coordinator hung up, or died, needs no word: nobody is left to tell.
+    with contextlib.suppress(EOFError, OSError):
         serve(Connection(descriptor))
-    except (EOFError, OSError):
-        pass  # The coordinator hung up, or died: nobody is left to tell.
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
     # Not sys.exit: TensorFlow's own clean-up at exit takes seconds and there is nothing to save.
     os._exit(0)
 
@@ -83,8 +88,10 @@ def serve(pipe: Pipe) -> None:
     try:
         trainer = build_trainer(opening)
     except Exception as error:
-        traceback.print_exc()
+        _print_traceback()
+        pipe.send(Loaded(broken=True))
         _fail_every_task(pipe, error)
+    pipe.send(Loaded())
     while True:
         perform(pipe.recv(), trainer, pipe)
 
@@ -105,7 +112,7 @@ def perform(task: Task, trainer: Trainer, pipe: Pipe) -> None:
     except _HungUpError:
         raise
     except Exception as error:
-        traceback.print_exc()
+        _print_traceback()
         pipe.send(_failed(task, error))
 
 
@@ -129,7 +136,13 @@ def _fine_tune(assignment: Assignment, trainer: Trainer, pipe: Pipe) -> Finished
             raise _HungUpError from exc
         return answer
 
-    result = trainer.fine_tune(assignment.hyperparameters, output=assignment.output, on_tick=ask)
+    result = trainer.fine_tune(
+        assignment.hyperparameters,
+        output=assignment.output,
+        on_tick=ask,
+        resume_point=assignment.resume_point,
+        accumulation=assignment.accumulation,
+    )
     return Finished(trial=assignment.trial, result=result)
 
 
@@ -145,15 +158,14 @@ def _failed(task: Task, error: Exception) -> Failed:
         kind=type(error).__name__,
         reason=" ".join(str(error).split()) or type(error).__name__,
         traceback="".join(traceback.format_exception(error)),
-        diverged=isinstance(error, DivergedError),
+        cause=failure_cause(error),
     )
 
 
-def _end_with(parent: int) -> None:
-    """End this process, training or not, once its parent is no longer the coordinator."""
-    while os.getppid() == parent:
-        time.sleep(PARENT_CHECK_SECONDS)
-    os._exit(1)
+def _print_traceback() -> None:
+    """For the log; on a full disk there is none, and the event tells the same."""
+    with contextlib.suppress(OSError):
+        traceback.print_exc()
 
 
 if __name__ == "__main__":

@@ -22,11 +22,13 @@ from finesweep.sweeps.engines._base import (
     Failed,
     Finished,
     Ticked,
+    WorkerReady,
 )
 from finesweep.sweeps.engines.local import LocalEngine
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.progress import Answer, TrainingSetup
 
+TaskEvent = Ticked | Finished | Evaluated | Failed | Died
 Factory = Callable[[TrainingSetup, int], Engine]
 
 
@@ -35,7 +37,6 @@ def local(setup: TrainingSetup, workers: int) -> Engine:
 
 
 ENGINES: list[Factory] = [local]
-POINT = Hyperparameters(learning_rate=5e-5, batch_size=16, epochs=1, max_length=32)
 
 
 @pytest.fixture(params=ENGINES, ids=lambda factory: factory.__name__)
@@ -54,22 +55,56 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[.
         engine.close()
 
 
-def assignment(tmp_path: Path, trial: int, epochs: int = 1) -> Assignment:
+def assignment(tmp_path: Path, trial: int, epochs: int = 1, accumulation: int = 1) -> Assignment:
     point = Hyperparameters(learning_rate=5e-5, batch_size=16, epochs=epochs, max_length=32)
-    output = tmp_path / f"trial-{trial:03d}" / "checkpoint"
-    return Assignment(trial=trial, hyperparameters=point, output=output)
+    folder = tmp_path / f"trial-{trial:03d}"
+    return Assignment(
+        trial=trial,
+        hyperparameters=point,
+        output=folder / "checkpoint",
+        resume_point=folder / "resume.json",
+        accumulation=accumulation,
+    )
 
 
-def follow(engine: Engine, ends: int, answer: Answer = "continue") -> list[Event]:
-    """Every event until so many tasks have ended; ticks are answered."""
-    events: list[Event] = []
+def follow(engine: Engine, ends: int, answer: Answer = "continue") -> list[TaskEvent]:
+    """Every event of a task until so many have ended; ticks are answered."""
+    events: list[TaskEvent] = []
     while sum(not isinstance(event, Ticked) for event in events) < ends:
-        for event in engine.wait(20):
+        heard = engine.wait(20)
+        assert heard, "the engine said nothing"
+        for event in heard:
+            if isinstance(event, WorkerReady):
+                continue
             events.append(event)
             if isinstance(event, Ticked):
                 engine.answer(event.trial, answer)
-        assert events, "the engine said nothing"
     return events
+
+
+def ticks(events: list[TaskEvent], trial: int = 0) -> list[int]:
+    return [
+        event.tick.number for event in events if isinstance(event, Ticked) and event.trial == trial
+    ]
+
+
+def next_tick(engine: Engine) -> Ticked:
+    """The next tick of any trial, which is not answered."""
+    while True:
+        for event in engine.wait(20):
+            if isinstance(event, Ticked):
+                return event
+            assert isinstance(event, WorkerReady)
+
+
+def ready(engine: Engine, count: int = 1) -> list[WorkerReady]:
+    """Wait until so many workers have loaded."""
+    events: list[Event] = []
+    while len(events) < count:
+        heard = engine.wait(20)
+        assert heard, "no worker loaded"
+        events += heard
+    return [event for event in events if isinstance(event, WorkerReady)]
 
 
 def test_a_trial_ticks_and_finishes(start: Callable[..., Engine], tmp_path: Path) -> None:
@@ -77,8 +112,9 @@ def test_a_trial_ticks_and_finishes(start: Callable[..., Engine], tmp_path: Path
     assert engine.idle_slots == 1
     engine.submit(assignment(tmp_path, 0))
     assert engine.idle_slots == 0
-    *ticks, end = follow(engine, 1)
-    assert [event.tick.number for event in ticks if isinstance(event, Ticked)] == [1, 2, 3, 4]
+    events = follow(engine, 1)
+    assert ticks(events) == [1, 2, 3, 4]
+    end = events[-1]
     assert isinstance(end, Finished)
     assert end.result.checkpoint == tmp_path / "trial-000" / "checkpoint"
     assert (tmp_path / "trial-000" / "checkpoint" / "config.json").is_file()
@@ -103,6 +139,78 @@ def test_a_stopped_trial_ends_at_that_tick(start: Callable[..., Engine], tmp_pat
     assert (end.result.stopped, end.result.ticks, end.result.checkpoint) == (True, 1, None)
 
 
+def test_a_parked_trial_goes_on_where_it_was(start: Callable[..., Engine], tmp_path: Path) -> None:
+    engine = start()
+    engine.submit(assignment(tmp_path, 0, epochs=2))
+    assert next_tick(engine).tick.number == 1
+    engine.answer(0, "continue")
+    assert next_tick(engine).tick.number == 2
+    engine.answer(0, "park")
+    (parked,) = follow(engine, 1)
+    assert isinstance(parked, Finished)
+    assert (parked.result.stopped, parked.result.ticks) == (True, 2)
+    engine.submit(assignment(tmp_path, 0, epochs=2))
+    events = follow(engine, 1)
+    assert ticks(events) == [3, 4, 5, 6, 7, 8]
+    end = events[-1]
+    assert isinstance(end, Finished)
+    assert end.result.checkpoint is not None
+
+
+def test_a_killed_trial_goes_on_from_the_end_of_its_last_epoch(
+    start: Callable[..., Engine], tmp_path: Path
+) -> None:
+    engine = start(t0="die once at 7")
+    engine.submit(assignment(tmp_path, 0, epochs=3))
+    events = follow(engine, 1)
+    assert isinstance(events[-1], Died)
+    assert ticks(events) == [1, 2, 3, 4, 5, 6]
+    engine.submit(assignment(tmp_path, 0, epochs=3))
+    assert ticks(follow(engine, 1)) == [5, 6, 7, 8, 9, 10, 11, 12]
+
+
+@pytest.mark.parametrize(
+    ("act", "cause"),
+    [
+        ("raise", "failed"),
+        ("diverge", "diverged"),
+        ("oom", "out_of_memory"),
+        ("memory error", "out_of_memory"),
+        ("disk full", "disk_full"),
+    ],
+)
+def test_what_is_to_blame_for_a_failure(
+    act: str, cause: str, start: Callable[..., Engine], tmp_path: Path
+) -> None:
+    engine = start(t0=act)
+    engine.submit(assignment(tmp_path, 0))
+    failed = follow(engine, 1)[-1]
+    assert isinstance(failed, Failed)
+    assert failed.cause == cause
+
+
+def test_a_batch_in_parts_is_the_trainers_to_compute(
+    start: Callable[..., Engine], tmp_path: Path
+) -> None:
+    engine = start(t0="oom")
+    engine.submit(assignment(tmp_path, 0, accumulation=2))
+    assert isinstance(follow(engine, 1)[-1], Finished)
+
+
+@pytest.mark.parametrize(
+    ("act", "cause"),
+    [("die", "preempted"), ("terminate", "preempted"), ("segv", "crashed"), ("exit", "crashed")],
+)
+def test_what_is_to_blame_for_a_death(
+    act: str, cause: str, start: Callable[..., Engine], tmp_path: Path
+) -> None:
+    engine = start(t0=act)
+    engine.submit(assignment(tmp_path, 0))
+    died = follow(engine, 1)[-1]
+    assert isinstance(died, Died)
+    assert died.cause == cause
+
+
 def test_an_error_ends_the_trial_and_not_the_worker(
     start: Callable[..., Engine], tmp_path: Path
 ) -> None:
@@ -115,9 +223,9 @@ def test_an_error_ends_the_trial_and_not_the_worker(
     assert isinstance(failed, Failed)
     assert (failed.kind, failed.reason) == ("RuntimeError", "the trainer is broken at batch 17")
     assert 'raise RuntimeError("the trainer is broken' in failed.traceback
-    assert not failed.diverged
+    assert failed.cause == "failed"
     assert isinstance(diverged, Failed)
-    assert diverged.diverged
+    assert diverged.cause == "diverged"
     assert isinstance(finished, Finished)
 
 
@@ -154,8 +262,7 @@ def test_a_trainer_that_cannot_be_built_fails_every_task(
 def test_a_cancelled_trial_says_nothing_more(start: Callable[..., Engine], tmp_path: Path) -> None:
     engine = start(t0="hang")
     engine.submit(assignment(tmp_path, 0))
-    (tick,) = engine.wait(20)
-    assert isinstance(tick, Ticked)
+    next_tick(engine)
     engine.cancel(0)
     assert engine.idle_slots == 1
     assert engine.wait(0.1) == []
@@ -182,37 +289,111 @@ def test_an_evaluation_that_raises(start: Callable[..., Engine], tmp_path: Path)
     (failed,) = follow(engine, 1)
     assert isinstance(failed, Failed)
     assert failed.reason == "cannot evaluate"
+    assert engine.idle_slots == 1
 
 
 def test_several_workers_run_side_by_side(start: Callable[..., Engine], tmp_path: Path) -> None:
     engine = start(workers=2, t1="die")
+    engine.start()
+    ready(engine, 2)
+    assert engine.idle_slots == engine.size == 2
     engine.submit(assignment(tmp_path, 0))
     engine.submit(assignment(tmp_path, 1))
     assert engine.idle_slots == 0
+    assert {worker.trial for worker in engine.workers} == {0, 1}
     events = follow(engine, 2)
     first = [event for event in events if event.trial == 0]
-    assert [event.tick.number for event in first if isinstance(event, Ticked)] == [1, 2, 3, 4]
+    assert ticks(first) == [1, 2, 3, 4]
     assert isinstance(first[-1], Finished)
     assert isinstance([event for event in events if event.trial == 1][-1], Died)
 
 
-@pytest.mark.parametrize("state", ["idle", "loading", "waiting", "busy", "stubborn"])
+def test_workers_load_one_after_another(start: Callable[..., Engine], tmp_path: Path) -> None:
+    engine = start(workers=3, seconds_to_load=0.3)
+    assert (engine.idle_slots, engine.workers) == (1, [])
+    engine.start()
+    for loaded in range(1, 4):
+        assert [worker.slot for worker in engine.workers] == list(range(loaded))
+        assert engine.idle_slots == loaded  # the one that loads can have its task already
+        (event,) = ready(engine)
+        assert event.slot == loaded - 1
+        assert event.pid == engine.workers[-1].pid
+        assert event.replaces is None
+        engine.wait(0)
+    assert engine.wait(0.05) == []
+
+
+def test_a_loading_worker_takes_its_task(start: Callable[..., Engine], tmp_path: Path) -> None:
+    engine = start(workers=2, seconds_to_load=0.2)
+    engine.start()
+    engine.submit(assignment(tmp_path, 0))
+    assert engine.idle_slots == 0
+    assert isinstance(ready(engine)[0], WorkerReady)
+    next_tick(engine)
+    assert [worker.trial for worker in engine.workers] == [0, None]
+
+
+def test_without_a_start_workers_load_as_needed(
+    start: Callable[..., Engine], tmp_path: Path
+) -> None:
+    engine = start(workers=2)
+    engine.submit(assignment(tmp_path, 0))
+    assert engine.idle_slots == 0
+    next_tick(engine)
+    assert len(engine.workers) == 1
+    assert engine.idle_slots == 1
+    engine.submit(assignment(tmp_path, 1))
+    assert next_tick(engine).trial == 1
+
+
+def test_waiting_ends_in_time(start: Callable[..., Engine], tmp_path: Path) -> None:
+    engine = start(t0="hang")
+    assert engine.wait() == []  # nothing can come
+    engine.start()
+    ready(engine)
+    assert engine.wait() == []
+    engine.submit(assignment(tmp_path, 0))
+    next_tick(engine)
+    started = time.monotonic()
+    assert engine.wait(0.2) == []
+    assert 0.15 < time.monotonic() - started < 1
+
+
+def test_a_worker_that_died_idle_is_replaced_unasked(
+    start: Callable[..., Engine], tmp_path: Path
+) -> None:
+    engine = start()
+    engine.start()
+    (first,) = ready(engine)
+    psutil.Process(first.pid).kill()
+    (second,) = ready(engine)
+    assert second.pid != first.pid
+    assert second.replaces == "it ended (killed by SIGKILL)"
+
+
+@pytest.mark.parametrize(
+    "state", ["idle", "loading", "waiting", "busy", "stubborn", "frozen", "frozen idle"]
+)
 def test_nothing_is_left_after_close(
     state: str, start: Callable[..., Engine], tmp_path: Path
 ) -> None:
-    engine = start(t0="stubborn" if state == "stubborn" else "hang")
+    act = {"stubborn": "stubborn", "frozen": "freeze"}.get(state, "hang")
+    engine = start(workers=2, t0=act)
     engine.start()
-    if state == "idle":
+    if state in ("idle", "frozen idle"):
         engine.submit(assignment(tmp_path, 1))
         follow(engine, 1)
     elif state != "loading":
         engine.submit(assignment(tmp_path, 0))
-        (tick,) = engine.wait(20)
+        next_tick(engine)
         if state != "waiting":
-            engine.answer(tick.trial, "continue")
+            engine.answer(0, "continue")
             time.sleep(0.1)
-    children = psutil.Process().children(recursive=True)
+    children = [psutil.Process(worker.pid) for worker in engine.workers]
     assert children
+    if state == "frozen idle":
+        for child in children:
+            child.suspend()
     started = time.monotonic()
     engine.close()
     assert time.monotonic() - started < 3

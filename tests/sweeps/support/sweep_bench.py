@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
 from collections.abc import Callable
@@ -10,32 +11,52 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import psutil
 
 from finesweep.config import SweepConfig
 from finesweep.data import DatasetIdentity, PreparedData
 from finesweep.sweeps import SweepResult, TrialSummary, run_sweep
+from finesweep.sweeps.engines._base import WorkerReady
 from finesweep.sweeps.engines.local import LocalEngine
+from finesweep.sweeps.stopping import StopRequest
 from finesweep.sweeps.study import load_study
-from finesweep.tracking import TrackingStore
+from finesweep.tracking import DeliveryState, TrackingStore
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.progress import Tick, TrainingSetup
 
 SCRIPTED = "scripted_trainer:ScriptedTrainer"
 
 
+def worker_processes() -> list[psutil.Process]:
+    """The workers that this process has started; other tests may have left other children."""
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if "finesweep.sweeps.worker" in child.cmdline():
+                found.append(child)
+    return found
+
+
 @dataclass
 class RecordingObserver:
     """Writes down what it is told; ``on_tick`` lets a test act in the middle of a sweep."""
 
+    ready: list[WorkerReady] = field(default_factory=list)
     started: list[tuple[int, int]] = field(default_factory=list)
     trials: list[tuple[int, Hyperparameters, str]] = field(default_factory=list)
     ticks: list[tuple[int, int, int]] = field(default_factory=list)
+    parked: list[tuple[TrialSummary, str]] = field(default_factory=list)
     ended: list[TrialSummary] = field(default_factory=list)
+    tracking: list[DeliveryState] = field(default_factory=list)
+    stops: list[str] = field(default_factory=list)
     results: list[SweepResult] = field(default_factory=list)
     on_tick: Callable[[int, int], None] | None = None
 
     def sweep_started(self, total: int, done: int) -> None:
         self.started.append((total, done))
+
+    def worker_ready(self, event: WorkerReady) -> None:
+        self.ready.append(event)
 
     def trial_started(self, number: int, hyperparameters: Hyperparameters, run_id: str) -> None:
         self.trials.append((number, hyperparameters, run_id))
@@ -44,6 +65,15 @@ class RecordingObserver:
         self.ticks.append((number, tick.number, total_ticks))
         if self.on_tick is not None:
             self.on_tick(number, tick.number)
+
+    def stopping(self, reason: str) -> None:
+        self.stops.append(reason)
+
+    def trial_parked(self, summary: TrialSummary, then: str) -> None:
+        self.parked.append((summary, then))
+
+    def tracking_changed(self, state: DeliveryState) -> None:
+        self.tracking.append(state)
 
     def trial_ended(self, summary: TrialSummary) -> None:
         self.ended.append(summary)
@@ -108,7 +138,12 @@ class Bench:
         return SweepConfig.model_validate({**values, **changes})
 
     def run(
-        self, config: SweepConfig, observer: RecordingObserver | None = None, *, workers: int = 1
+        self,
+        config: SweepConfig,
+        observer: RecordingObserver | None = None,
+        *,
+        workers: int = 1,
+        stop: StopRequest | None = None,
     ) -> SweepResult:
         self.engine = LocalEngine(
             self.setup, trainer=SCRIPTED, workers=workers, logs=self.folder / "logs"
@@ -122,6 +157,7 @@ class Bench:
             engine=self.engine,
             observer=observer or RecordingObserver(),
             workdir=self.workdir,
+            stop=stop,
         )
 
     def study(self) -> optuna.Study:

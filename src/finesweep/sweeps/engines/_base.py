@@ -9,24 +9,29 @@ There are two kinds of task. An ``Assignment`` fine-tunes; an ``Evaluation`` mea
 that a trial left behind. Both are known by their trial's number, and a trial has at most one task
 at a time.
 
+Workers are started one after another, since several that load TensorFlow together hinder each
+other: the next is started when the one before is ready, which ``WorkerReady`` tells. A worker above
+its memory limit is replaced between two tasks.
+
 Guarantees every engine gives, and the contract tests check:
 
-* each submitted task ends in exactly one of ``Finished``, ``Evaluated``, ``Failed`` or ``Died``,
-  unless it is cancelled;
+* each submitted task, and no other, ends in exactly one of ``Finished``, ``Evaluated``, ``Failed``
+  or ``Died``, unless it is cancelled;
 * ``start`` and ``submit`` never block on a worker; ``submit`` may be called while ``idle_slots`` is
-  above zero, and a worker that died is replaced by the next ``submit``;
+  above zero, and as long as no task is out it is;
+* a worker that died is replaced, after a pause if it died while it loaded;
 * after ``close`` no process of the engine is left, whatever the state it was in;
 * when the coordinator's process dies, its workers end by themselves;
 * events of one trial arrive in the order in which they happened.
 
-An engine is used from one thread.
+An engine is used from one thread, which lives as long as the engine: a worker may end with it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.progress import Answer, EvaluationSplit, FineTuned, Tick
@@ -34,11 +39,17 @@ from finesweep.training.progress import Answer, EvaluationSplit, FineTuned, Tick
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """One trial, as the worker sees it. ``output`` is where a finished checkpoint is written."""
+    """One trial, as the worker sees it.
+
+    ``output`` is where a finished checkpoint is written, ``resume_point`` the file from which an
+    interrupted trial goes on; batches are computed in ``accumulation`` parts.
+    """
 
     trial: int
     hyperparameters: Hyperparameters
     output: Path
+    resume_point: Path
+    accumulation: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +63,12 @@ class Evaluation:
 
 
 Task = Assignment | Evaluation
+
+# failed: the user's code or data; diverged: a loss that is not finite; disk_full: no space left.
+FailureCause = Literal["failed", "diverged", "out_of_memory", "disk_full"]
+# preempted: killed from outside; out_of_memory: by the system, for want of memory; crashed: by
+# itself, with an exit code or a signal such as SIGSEGV.
+DeathCause = Literal["preempted", "out_of_memory", "crashed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +97,13 @@ class Evaluated:
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """The task raised. ``kind`` is the exception's class name; ``diverged`` a loss not finite."""
+    """The task raised. ``kind`` is the exception's class name, ``cause`` what is to blame."""
 
     trial: int
     kind: str
     reason: str
     traceback: str
-    diverged: bool
+    cause: FailureCause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,30 +116,67 @@ class Died:
 
     trial: int
     exit_code: int | None
+    cause: DeathCause
     detail: str
 
 
-Event = Ticked | Finished | Evaluated | Failed | Died
+@dataclass(frozen=True, kw_only=True)
+class WorkerReady:
+    """A worker has loaded; ``replaces`` says why the one before it is gone, if there was one."""
+
+    slot: int
+    pid: int
+    replaces: str | None = None
+
+
+Event = Ticked | Finished | Evaluated | Failed | Died | WorkerReady
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerStatus:
+    """A worker as it is now. ``started`` is seconds since the epoch; ``trial`` what it runs."""
+
+    slot: int
+    pid: int
+    cores: tuple[int, ...]
+    gpu: str | None
+    started: float
+    trial: int | None
 
 
 class Engine(Protocol):
     """Runs tasks somewhere and reports what became of them."""
 
     @property
+    def size(self) -> int:
+        """How many tasks it runs at a time once all its workers have loaded."""
+
+    @property
     def idle_slots(self) -> int:
-        """How many further tasks can be submitted now."""
+        """How many further tasks can be submitted now: to workers that are free and started.
+
+        A worker that loads counts, since it takes its task as soon as it has loaded.
+        """
+
+    @property
+    def workers(self) -> list[WorkerStatus]:
+        """The workers that are alive."""
 
     def start(self) -> None:
         """Begin to load the workers, so that it overlaps with what the coordinator does next."""
 
     def submit(self, task: Task) -> None:
-        """Start one task on a free worker."""
+        """Start one task on a free worker; without ``start``, load the workers as needed."""
 
     def wait(self, timeout: float | None = None) -> list[Event]:
-        """The events since the last call; blocks up to ``timeout`` seconds for the first one."""
+        """The events since the last call; blocks up to ``timeout`` seconds for the first one.
+
+        Without a timeout it returns at once when nothing can come: no task is out, and no worker
+        is being started.
+        """
 
     def answer(self, trial: int, answer: Answer) -> None:
-        """Let a trial that ticked go on, or end it there."""
+        """Let a trial that ticked go on, or end it there, with a resume point or without."""
 
     def cancel(self, trial: int) -> None:
         """End a task now, without waiting for its next tick; no event of it follows."""

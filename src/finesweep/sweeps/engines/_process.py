@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 
 from finesweep.sweeps.engines._base import Event, Task
-from finesweep.sweeps.worker import Opening
+from finesweep.sweeps.worker import Loaded, Opening
 from finesweep.training.progress import Answer
 
 LAST_LINES = 12
@@ -30,10 +30,14 @@ LOOK_SECONDS = 0.005
 
 
 class WorkerProcess:
-    """One worker: the process, the pipe to it, its log, and the trial it is busy with, if any."""
+    """One worker: the process, the pipe to it, its log, and whether it has loaded.
+
+    ``started`` is seconds since the epoch.
+    """
 
     def __init__(self, opening: Opening, *, log: Path, environment: Mapping[str, str]) -> None:
-        self.trial: int | None = None
+        self.loaded = False
+        self.started = time.time()
         self.log = log
         self.pipe, theirs = multiprocessing.Pipe(duplex=True)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -75,13 +79,25 @@ class WorkerProcess:
         with contextlib.suppress(OSError):
             self.pipe.send(message)
 
-    def receive(self) -> Event | None:
-        """The next event, or None when the worker is gone."""
+    def receive(self) -> Event | Loaded | None:
+        """The next message, or None when the worker is gone.
+
+        To be called only when there is one, or the process is dead: then a child of it may still
+        hold the pipe open, and waiting for its end would never end.
+        """
         try:
-            event: Event = self.pipe.recv()
+            message: Event | Loaded | None = self.pipe.recv() if self.pipe.poll() else None
         except (EOFError, OSError):
             return None
-        return event
+        return message
+
+    @property
+    def resident_bytes(self) -> int:
+        """How much memory the process holds now; 0 if it is gone."""
+        try:
+            return self._status.memory_info().rss
+        except psutil.NoSuchProcess:
+            return 0
 
     def hang_up(self) -> None:
         """Close the pipe: an idle worker ends by itself."""
@@ -103,20 +119,18 @@ class WorkerProcess:
 
     def last_words(self) -> str:
         """The last lines of the log, which say more than an exit code."""
-        with self.log.open("rb") as file:
-            file.seek(max(0, self.log.stat().st_size - LAST_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(0, self.log.stat().st_size - LAST_BYTES))
+                lines = file.read(LAST_BYTES).decode(errors="replace").splitlines()
+        except OSError as exc:
+            return f"(the log cannot be read: {exc})"
         return "\n".join(lines[-LAST_LINES:])
 
-
-def describe_exit(exit_code: int) -> str:
-    """An exit code in words: ``exit code 3``, or ``killed by SIGSEGV``."""
-    if exit_code >= 0:
-        return f"exit code {exit_code}"
-    try:
-        return f"killed by {signal.Signals(-exit_code).name}"
-    except ValueError:
-        return f"killed by signal {-exit_code}"
+    def note(self, text: str) -> None:
+        """Add a line to the log, if there is room for it."""
+        with contextlib.suppress(OSError), self.log.open("a") as file:
+            file.write(f"finesweep: {text}\n")
 
 
 def _command(descriptor: int) -> list[str]:

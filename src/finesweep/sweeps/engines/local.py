@@ -5,26 +5,21 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Sequence
 from multiprocessing import connection
 from pathlib import Path
 
-from finesweep.sweeps.engines._base import (
-    Died,
-    Event,
-    Task,
-    Ticked,
-)
-from finesweep.sweeps.engines._process import WorkerProcess, describe_exit
+from finesweep.sweeps.engines._base import Event, Task, WorkerStatus
+from finesweep.sweeps.engines._oom import OomKills
+from finesweep.sweeps.engines._slot import GRACE_SECONDS, Place, Slot
+from finesweep.sweeps.gpus import visible_gpus
+from finesweep.sweeps.machine import core_budget, core_shares, fair_memory_share, usable_cores
 from finesweep.sweeps.worker import Opening
 from finesweep.training.progress import Answer, TrainingSetup
 
 DEFAULT_TRAINER = "finesweep.training.fine_tuner:FineTuner"
 
-# How long an idle worker may take to end by itself, and one whose pipe broke to be gone.
-GRACE_SECONDS = 1.0
 # A dead process closes its pipe, so that `wait` wakes at once; only one whose own children hold the
-# pipe open is found by looking.
+# pipe open is found by looking. A pause before a start may last so much longer.
 LOOK_SECONDS = 1.0
 
 
@@ -36,6 +31,10 @@ class LocalEngine:
     Several workers share the usable cores, each pinned to its own, which is worth more than letting
     the system move them. Each computes with ``threads`` threads, by default one a core it has; the
     variables OMP_NUM_THREADS, TF_NUM_INTRAOP_THREADS and TF_NUM_INTEROP_THREADS win where set.
+    Where there are GPUs, each worker sees one of them.
+
+    A worker that holds more than ``memory_limit`` bytes after a task is replaced; by default that
+    is a fair share of nine tenths of the memory there is.
     """
 
     def __init__(
@@ -46,147 +45,135 @@ class LocalEngine:
         workers: int = 1,
         logs: Path | None = None,
         threads: int | None = None,
+        memory_limit: int | None = None,
     ) -> None:
         if workers < 1:
             raise ValueError(f"an engine needs one worker or more, received {workers}")
-        self._openings = [
-            Opening(trainer=trainer, setup=setup, cores=cores)
-            for cores in core_shares(usable_cores(), workers)
-        ]
-        self._logs = logs or Path(tempfile.mkdtemp(prefix="finesweep-workers-"))
-        self._threads = threads or max(1, len(usable_cores()) // workers)
-        self._workers: list[WorkerProcess | None] = [None] * workers
+        logs = logs or Path(tempfile.mkdtemp(prefix="finesweep-workers-"))
+        threads = threads or max(1, core_budget() // workers)
+        memory_limit = memory_limit or fair_memory_share(workers)
+        shares = core_shares(usable_cores(), workers)
+        gpus = visible_gpus()
+        oom_kills = OomKills()
+        self._slots: list[Slot] = []
+        for number, cores in enumerate(shares):
+            gpu = gpus[number % len(gpus)] if gpus else None
+            place = Place(
+                number=number,
+                opening=Opening(trainer=trainer, setup=setup, cores=cores),
+                log=logs / f"worker-{number}.log",
+                gpu=gpu,
+                environment={**thread_environment(threads), **gpu_environment(gpu)},
+                memory_limit=memory_limit,
+            )
+            self._slots.append(Slot(place, oom_kills=oom_kills))
+        self._keep_all_running = False
+
+    @property
+    def size(self) -> int:
+        """How many workers there are when all have loaded."""
+        return len(self._slots)
 
     @property
     def idle_slots(self) -> int:
-        """How many further tasks can be submitted now; a dead worker's place counts as free."""
-        return sum(worker is None or worker.trial is None for worker in self._workers)
+        """How many further tasks can be submitted now; one at least while no task is out."""
+        free = self._free_slots()
+        if with_worker := sum(slot.worker is not None for slot in free):
+            return with_worker
+        can_start = not self._is_loading and any(slot.may_start for slot in free)
+        return 1 if can_start or len(free) == len(self._slots) else 0
+
+    @property
+    def workers(self) -> list[WorkerStatus]:
+        """The workers that are alive, in the order of their slots."""
+        return [status for slot in self._slots if (status := slot.status) is not None]
 
     def start(self) -> None:
-        """Begin to load every worker that is not running."""
-        for slot in range(len(self._workers)):
-            self._ready_worker(slot)
+        """Begin to load the first worker; the others follow one by one while ``wait`` is called."""
+        self._keep_all_running = True
+        self._start_next()
 
     def submit(self, task: Task) -> None:
         """Send the task to a free worker, which is started or replaced if need be."""
-        slot = self._idle_slot()
-        if slot is None:
+        if not self.idle_slots:
             raise RuntimeError("submit was called while every worker is busy")
-        worker = self._ready_worker(slot)
-        worker.trial = task.trial
-        worker.send(task)
+        for slot in self._free_slots():
+            if slot.worker is not None and not slot.worker.alive:
+                slot.bury_dead()
+        min(self._free_slots(), key=_remoteness).assign(task)
+        self._start_next()
 
     def wait(self, timeout: float | None = None) -> list[Event]:
         """One event of every worker that has something to say, the dead included."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        while busy := self._busy_workers():
-            pause = LOOK_SECONDS
-            if deadline is not None:
-                pause = max(0.0, min(pause, deadline - time.monotonic()))
-            ready = connection.wait([worker.pipe for worker in busy], pause)
-            speaking = [worker for worker in busy if worker.pipe in ready]
-            speaking = speaking or [worker for worker in busy if not worker.alive]
-            if speaking:
-                return [self._hear(worker) for worker in speaking]
-            if deadline is not None and time.monotonic() >= deadline:
-                break
-        return []
+        while True:
+            self._start_next()
+            if deadline is None and not self._expects_something:
+                return []
+            left = LOOK_SECONDS if deadline is None else deadline - time.monotonic()
+            events = self._hear(max(0.0, min(left, LOOK_SECONDS)))
+            if events or left <= 0:
+                return events
 
     def answer(self, trial: int, answer: Answer) -> None:
         """Pass the coordinator's answer on to the worker that waits for it."""
-        self._worker_of(trial).send(answer)
+        self._slot_of(trial).answer(answer)
 
     def cancel(self, trial: int) -> None:
-        """Kill the worker that runs the task; the next ``submit`` starts another."""
-        worker = self._worker_of(trial)
-        worker.kill()
-        self._bury(worker)
+        """Kill the worker that runs the task; another is started when it is its turn."""
+        self._slot_of(trial).cancel()
 
     def close(self) -> None:
-        """Let idle workers end by themselves, kill busy ones, and wait for both."""
-        workers = [worker for worker in self._workers if worker is not None]
-        for worker in workers:
-            worker.hang_up()
-            if worker.trial is not None:
-                worker.kill()
+        """Let idle workers end by themselves, kill the others, and wait until all are gone."""
+        self._keep_all_running = False
+        for slot in self._slots:
+            slot.hang_up()
         deadline = time.monotonic() + GRACE_SECONDS
-        for worker in workers:
-            worker.end(grace=max(0.0, deadline - time.monotonic()))
-        self._workers = [None] * len(self._workers)
+        for slot in self._slots:
+            slot.clear(grace=max(0.0, deadline - time.monotonic()))
 
-    def _busy_workers(self) -> list[WorkerProcess]:
-        return [worker for worker in self._workers if worker and worker.trial is not None]
+    @property
+    def _is_loading(self) -> bool:
+        return any(slot.loading for slot in self._slots)
 
-    def _worker_of(self, trial: int) -> WorkerProcess:
-        for worker in self._busy_workers():
-            if worker.trial == trial:
-                return worker
+    @property
+    def _expects_something(self) -> bool:
+        """Whether a task is out, a worker loads, or one has yet to be started."""
+        return any(
+            slot.task is not None
+            or slot.loading
+            or (self._keep_all_running and slot.worker is None)
+            for slot in self._slots
+        )
+
+    def _free_slots(self) -> list[Slot]:
+        return [slot for slot in self._slots if slot.task is None]
+
+    def _slot_of(self, trial: int) -> Slot:
+        for slot in self._slots:
+            if slot.task is not None and slot.task.trial == trial:
+                return slot
         raise RuntimeError(f"no worker runs trial {trial}")
 
-    def _idle_slot(self) -> int | None:
-        idle = [
+    def _start_next(self) -> None:
+        """Start a missing worker unless one is loading; where a task waits for it, first."""
+        if self._is_loading:
+            return
+        missing = [
             slot
-            for slot, worker in enumerate(self._workers)
-            if worker is None or worker.trial is None
+            for slot in self._slots
+            if slot.may_start and (self._keep_all_running or slot.task is not None)
         ]
-        return min(idle, key=lambda slot: self._workers[slot] is None, default=None)
+        if missing:
+            min(missing, key=lambda slot: slot.task is None).start()
 
-    def _ready_worker(self, slot: int) -> WorkerProcess:
-        """The worker of a slot, started if there is none and replaced if it died while idle."""
-        worker = self._workers[slot]
-        if worker is not None and not worker.alive:
-            self._bury(worker)
-            worker = None
-        if worker is None:
-            worker = WorkerProcess(
-                self._openings[slot],
-                log=self._logs / f"worker-{slot}.log",
-                environment=thread_environment(self._threads),
-            )
-            self._workers[slot] = worker
-        return worker
-
-    def _hear(self, worker: WorkerProcess) -> Event:
-        """The worker's next event; ``Died`` if it is gone."""
-        trial = worker.trial
-        assert trial is not None, "only a busy worker is heard"
-        event = worker.receive()
-        if event is None:
-            exit_code = self._bury(worker)
-            detail = (
-                f"its worker process ended ({describe_exit(exit_code)}); "
-                f"the last lines of {worker.log}:\n{worker.last_words()}"
-            )
-            return Died(trial=trial, exit_code=exit_code, detail=detail)
-        if not isinstance(event, Ticked):
-            worker.trial = None
-        return event
-
-    def _bury(self, worker: WorkerProcess) -> int:
-        """Make sure that the process is gone and its slot free; its exit code."""
-        worker.hang_up()
-        exit_code = worker.end(grace=GRACE_SECONDS)
-        self._workers[self._workers.index(worker)] = None
-        return exit_code
-
-
-def usable_cores() -> tuple[int, ...]:
-    """The cores this process may use, which in a container are fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return tuple(range(os.cpu_count() or 1))
-
-
-def core_shares(cores: Sequence[int], workers: int) -> list[tuple[int, ...]]:
-    """The cores each of ``workers`` is pinned to: equal shares, none in two of them.
-
-    Shares are empty, which pins nothing, for a single worker, where there are more workers than
-    cores, and where the system knows no pinning.
-    """
-    each = len(cores) // workers
-    if workers == 1 or each == 0 or not hasattr(os, "sched_setaffinity"):
-        return [()] * workers
-    return [tuple(cores[slot * each : (slot + 1) * each]) for slot in range(workers)]
+    def _hear(self, pause: float) -> list[Event]:
+        """What there is to hear within ``pause`` seconds; the dead are looked for in silence."""
+        slots = {slot.worker: slot for slot in self._slots if slot.worker is not None}
+        ready = connection.wait([worker.pipe for worker in slots], pause)
+        speaking = [slot for worker, slot in slots.items() if worker.pipe in ready]
+        speaking = speaking or [slot for worker, slot in slots.items() if not worker.alive]
+        return [event for slot in speaking if (event := slot.hear()) is not None]
 
 
 def thread_environment(threads: int) -> dict[str, str]:
@@ -197,3 +184,18 @@ def thread_environment(threads: int) -> dict[str, str]:
         "TF_NUM_INTEROP_THREADS": "1",
     }
     return {name: value for name, value in wanted.items() if name not in os.environ}
+
+
+def gpu_environment(gpu: str | None) -> dict[str, str]:
+    """The variables that show a worker one GPU, of which it takes no more memory than it needs."""
+    if gpu is None:
+        return {}
+    growth = os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    return {"CUDA_VISIBLE_DEVICES": gpu, "TF_FORCE_GPU_ALLOW_GROWTH": growth}
+
+
+def _remoteness(slot: Slot) -> int:
+    """How far a slot is from running a task: its worker is there, loads, or must be started."""
+    if slot.worker is not None:
+        return 1 if slot.loading else 0
+    return 2 if slot.may_start else 3

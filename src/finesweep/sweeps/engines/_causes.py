@@ -1,0 +1,72 @@
+"""What is to blame when a task failed or a worker died."""
+
+from __future__ import annotations
+
+import errno
+import signal
+from collections.abc import Iterator
+
+from finesweep.errors import DiskFullError, DivergedError, OutOfMemoryError
+from finesweep.sweeps.engines._base import DeathCause, FailureCause
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+# Raised by what the process itself did; every other signal came from outside.
+OWN_FAULT = frozenset(
+    {
+        signal.SIGSEGV,
+        signal.SIGABRT,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+        signal.SIGSYS,
+        signal.SIGTRAP,
+    }
+)
+
+
+def failure_cause(error: BaseException) -> FailureCause:
+    """What is to blame for an exception of the trainer's."""
+    if isinstance(error, DivergedError):
+        return "diverged"
+    if isinstance(error, OutOfMemoryError | MemoryError):
+        return "out_of_memory"
+    if any(_is_full_disk(link) for link in _chain(error)):
+        return "disk_full"
+    return "failed"
+
+
+def death_cause(exit_code: int, *, was_oom_kill: bool) -> DeathCause:
+    """What is to blame for the end of a process; ``exit_code`` is negative for a signal."""
+    if exit_code >= 0 or -exit_code in OWN_FAULT:
+        return "crashed"
+    return "out_of_memory" if was_oom_kill else "preempted"
+
+
+def describe_exit(exit_code: int) -> str:
+    """An exit code in words: ``exit code 3``, or ``killed by SIGSEGV``."""
+    if exit_code >= 0:
+        return f"exit code {exit_code}"
+    try:
+        return f"killed by {signal.Signals(-exit_code).name}"
+    except ValueError:
+        return f"killed by signal {-exit_code}"
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    if isinstance(error, DiskFullError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno in FULL
+    # Libraries written in Rust, safetensors among them, tell the number in their message only.
+    return any(f"(os error {number})" in str(error) for number in FULL)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error, what it was raised from or while handling, and so on; it may come round."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
