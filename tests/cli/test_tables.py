@@ -29,9 +29,9 @@ def lines_of(table: RenderableType, *, width: int) -> list[str]:
 def test_a_trial_is_a_row_and_the_best_is_marked(result: SweepResult) -> None:
     *_, first, second, third = lines_of(trials_table(result, width=140), width=140)
     values = ["4.94e-05", "4096", "3", "64", "0.9183", "0.9000", "0.3457", "267", "92"]
-    assert first.split() == ["t000", "complete", *values]
+    assert first.split() == ["t000", "completed", *values]
     assert second.split() == ["t001", "interrupted", *values[:4]]
-    assert third.split() == ["*", "t002", "complete", *values]
+    assert third.split() == ["*", "t002", "completed", *values]
 
 
 @pytest.mark.parametrize("width", [140, 110, 100, 80, 60, 40])
@@ -39,7 +39,7 @@ def test_no_row_is_folded_whatever_the_width(result: SweepResult, width: int) ->
     lines = lines_of(trials_table(result, width=width), width=width)
     assert max(map(len, lines)) <= width
     (row,) = (line for line in lines if "t002" in line)
-    assert row.split()[:3] == ["*", "t002", "complete"]
+    assert row.split()[:3] == ["*", "t002", "completed"]
     assert "0.9183" in row
     if width >= 100:
         assert "4.94e-05" in row

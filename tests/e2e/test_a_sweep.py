@@ -80,10 +80,10 @@ def test_run_again_runs_nothing_and_prints_one_json_object(again: Said, swept: S
     assert again.code == 0
     assert "started" not in again.err
     assert [trial["state"] for trial in result["trials"]] == [
-        "complete",
+        "completed",
         "diverged",
         "pruned",
-        "complete",
+        "completed",
     ]
     assert result["registered"] == {"name": "tiny", "version": 1, "stage": "Staging"}
     assert result["best"]["number"] in (0, 3)
@@ -195,4 +195,4 @@ def test_more_trials_go_on_to_the_new_total(swept: Swept) -> None:
     assert said.code == 0, said.err
     assert "going on: 4 of 5 trials are done" in said.err
     assert len(said.json["trials"]) == 5
-    assert said.json["trials"][4]["state"] in ("complete", "pruned", "diverged")
+    assert said.json["trials"][4]["state"] in ("completed", "pruned", "diverged")

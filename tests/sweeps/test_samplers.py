@@ -39,8 +39,8 @@ def told(config: SweepConfig, count: int) -> list[Hyperparameters]:
     """Proposals of a study that is told a value for each."""
     study = optuna.create_study(direction="maximize")
     points = []
-    for _ in range(count):
-        study.sampler = build_sampler(config, study.get_trials(deepcopy=False))
+    for number in range(count):
+        study.sampler = build_sampler(config, study.get_trials(deepcopy=False), number=number)
         trial = study.ask()
         point = propose(trial, space=config.space, experiment=config.experiment)
         study.tell(trial, -abs(point.learning_rate - 5e-5) - point.epochs * 1e-6)

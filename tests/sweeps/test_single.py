@@ -47,7 +47,7 @@ def test_it_is_one_finished_run_with_curve_model_and_test_metrics(
     assert result.metrics["val/accuracy"] == curve[-1].value
     names = {item.path for item in bench.store.client.list_artifacts(result.run_id, "model")}
     assert "model/MLmodel" in names
-    assert [summary.state for summary in observer.ended] == ["complete"]
+    assert [summary.state for summary in observer.ended] == ["completed"]
     assert not list(bench.workdir.iterdir())
 
 

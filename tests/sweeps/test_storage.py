@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import stat
 from pathlib import Path
@@ -12,7 +13,7 @@ from sweep_bench import Bench
 
 from finesweep.errors import StudyError
 from finesweep.sweeps.showing import list_studies
-from finesweep.sweeps.storage import open_storage, parse_url
+from finesweep.sweeps.storage import BUSY_SECONDS, open_storage, parse_url, require_usable
 from finesweep.sweeps.study import open_study
 
 as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -33,7 +34,7 @@ def test_sqlite_is_opened_for_two_writers(tmp_path: Path) -> None:
     with storage.engine.connect() as connection:
         journal = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
         busy = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
-    assert (journal, busy) == ("wal", 30_000)
+    assert (journal, busy) == ("wal", BUSY_SECONDS * 1000)
     assert seen[0] == "BEGIN IMMEDIATE"
 
 
@@ -81,8 +82,49 @@ def test_the_database_of_another_optuna(tmp_path: Path) -> None:
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE alembic_version SET version_num = 'v9.9.0.a'")
         connection.execute("UPDATE version_info SET library_version = '9.9.0'")
-    with pytest.raises(StudyError, match=rf"another version of Optuna .*{optuna.__version__}"):
+    message = rf"another version of Optuna .*{optuna.__version__}.*install the version that made it"
+    with pytest.raises(StudyError, match=message):
         open_study(url_of(file), "s", direction="maximize")
+    with pytest.raises(StudyError, match=message):
+        require_usable(url_of(file))
+
+
+def test_the_database_of_an_older_optuna_can_be_upgraded(tmp_path: Path) -> None:
+    file = tmp_path / "mein Büro" / "optuna.db"
+    open_study(url_of(file), "s", direction="maximize")
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'v2.6.0.a'")
+    command = f"optuna storage upgrade --storage 'sqlite:///{file}'"
+    with pytest.raises(StudyError, match=re.escape(command)):
+        require_usable(url_of(file))
+
+
+def test_to_ask_whether_a_database_is_usable_makes_and_changes_nothing(tmp_path: Path) -> None:
+    require_usable(url_of(tmp_path / "deep" / "er" / "optuna.db"))
+    require_usable("sqlite://")
+    assert list(tmp_path.iterdir()) == []
+    file = tmp_path / "optuna.db"
+    sqlite3.connect(file).execute("CREATE TABLE mine (x)").connection.close()
+    before = file.read_bytes()
+    require_usable(url_of(file))
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("optuna.db", "expected a database URL"),
+        ("sqlite:///{folder}/file/deep/optuna.db", "found a file; move it away"),
+        ("sqlite:///{folder}/file", "no SQLite database"),
+        ("sqlite:///{folder}", "cannot be opened"),
+        ("redis://host", "a database of SQLite, PostgreSQL or MySQL, received redis://host"),
+    ],
+)
+def test_a_database_that_is_not_usable(tmp_path: Path, url: str, message: str) -> None:
+    (tmp_path / "file").write_text("no database at all\n" * 99)
+    with pytest.raises(StudyError, match=message):
+        require_usable(url.format(folder=tmp_path))
 
 
 @as_root

@@ -2,19 +2,20 @@ from __future__ import annotations
 
 import optuna
 import pytest
-from optuna.trial import TrialState
 from sweep_bench import Bench
 
 from finesweep.config import SweepConfig
 from finesweep.data import DatasetIdentity
 from finesweep.errors import StudyError
-from finesweep.sweeps.record import RETRY_OF, Ending, TrialRecord, enqueued_values, write_record
+from finesweep.sweeps.record import enqueued_values
 from finesweep.sweeps.study import (
     adopt_configuration,
     enqueue_first,
-    enqueue_retries,
+    left_running,
     load_study,
+    next_number,
     open_study,
+    park,
     stored_configuration,
 )
 
@@ -36,6 +37,8 @@ def test_the_configuration_is_stored_with_the_study(bench: Bench) -> None:
     [
         {"trials": 50},
         {"timeout": 60.0},
+        {"patience": 3, "retries": 0, "max_failures": 1},
+        {"keep_checkpoints": "all", "disk_limit": 10**9},
         {"register": {"name": "m", "stage": "Production"}},
     ],
 )
@@ -69,9 +72,7 @@ def test_a_changed_configuration_is_refused_with_what_changed(bench: Bench) -> N
     assert "\n  space.learning_rate.high: 0.0001 → 0.001\n" in message
     assert "\n  sampler.name: tpe → random\n" in message
     assert "\n  enqueue: " in message
-    assert message.endswith(
-        "put this back to continue it, or give the sweep another name (--set name=…)"
-    )
+    assert message.endswith("put this back to continue it, or start another sweep with --new NAME")
 
 
 def test_a_study_of_something_else_is_not_taken_over(bench: Bench) -> None:
@@ -112,29 +113,26 @@ def test_enqueueing_that_died_half_way_is_completed(bench: Bench) -> None:
     assert enqueued_values(study.trials[1]) == {"batch_size": 16}
 
 
-def test_interrupted_trials_are_enqueued_again_once(bench: Bench) -> None:
+def test_a_parked_trial_is_taken_up_by_the_next_ask(bench: Bench) -> None:
     study = opened(bench)
-    endings: list[Ending] = ["failed", "interrupted", "timeout", "diverged"]
-    for ending in endings:
+    for value in (0.1, 0.2):
         trial = study.ask()
-        trial.suggest_float("learning_rate", 0.0, 1.0)
-        write_record(trial, TrialRecord(ending=ending, reason="because"))
-        study.tell(trial, state=TrialState.FAIL)
-    for _ in range(2):
-        enqueue_retries(study)
-    retries = study.trials[4:]
-    assert [trial.user_attrs[RETRY_OF] for trial in retries] == [1, 2]
-    assert [enqueued_values(trial) for trial in retries] == [
-        trial.params for trial in study.trials[1:3]
-    ]
+        trial.suggest_float("learning_rate", value, value + 0.05)
+        trial.report(value, step=1)
+    park(study, 0)
+    assert next_number(study.trials) == 0
+    again = load_study(bench.study_url, study.study_name).ask()
+    assert again.number == 0
+    assert 0.1 <= again.params["learning_rate"] <= 0.15
+    assert study.trials[0].intermediate_values == {1: 0.1}
+    assert next_number(study.trials) == 2
+    assert [trial.number for trial in left_running(study)] == [0, 1]
 
 
-def test_a_retry_that_is_interrupted_is_tried_again(bench: Bench) -> None:
+def test_a_trial_that_died_between_two_suggestions_gets_the_rest(bench: Bench) -> None:
     study = opened(bench)
-    for _ in range(3):
-        trial = study.ask()
-        trial.suggest_float("learning_rate", 0.0, 1.0)
-        study.tell(trial, state=TrialState.FAIL)
-        enqueue_retries(study)
-    assert [trial.user_attrs.get(RETRY_OF) for trial in study.trials] == [None, 0, 1, 2]
-    assert len({trial.params["learning_rate"] for trial in study.trials[:3]}) == 1
+    first = study.ask().suggest_float("learning_rate", 0.0, 1.0)
+    park(study, 0)
+    again = study.ask()
+    assert again.suggest_float("learning_rate", 0.0, 1.0) == first
+    assert again.suggest_int("epochs", 1, 3) in (1, 2, 3)

@@ -23,6 +23,7 @@ from finesweep.cli.commands import (
     run,
     serve,
     show,
+    status,
     train,
     ui,
 )
@@ -65,6 +66,7 @@ app = typer.Typer(
 app.command(epilog=run.EXAMPLES)(run.run)
 app.command(epilog=train.EXAMPLES)(train.train)
 app.command()(show.show)
+app.command()(status.status)
 app.command("list")(show.list_sweeps)
 app.command(epilog=register.EXAMPLES)(register.register)
 app.command(epilog=promote.EXAMPLES)(promote.promote)

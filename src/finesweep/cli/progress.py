@@ -25,7 +25,9 @@ from rich.progress import (
 from finesweep.cli.console import notes
 
 if TYPE_CHECKING:
-    from finesweep.sweeps.result import SweepResult, TrialSummary
+    from finesweep.sweeps.engines._base import WorkerReady
+    from finesweep.sweeps.result import SweepResult, TrialStateName, TrialSummary
+    from finesweep.tracking import DeliveryState
     from finesweep.training.hyperparameters import Hyperparameters
     from finesweep.training.progress import Tick
 
@@ -88,6 +90,7 @@ class SweepProgress:
         self._sweep = self._live.add_task("opening the study", total=None)
         self._worker_loads = True
         self._left = 0
+        self._refused = 0
 
     def __enter__(self) -> SweepProgress:
         self._live.start()
@@ -104,6 +107,13 @@ class SweepProgress:
         )
         if done and self._left:
             self._say(f"going on: {done} of {total} trials are done")
+
+    def worker_ready(self, event: WorkerReady) -> None:
+        """A worker has loaded."""
+        if event.replaces is None:
+            self._log(f"worker {event.slot} is ready")
+        else:
+            self._say(f"worker {event.slot} was replaced: {event.replaces}")
 
     def trial_started(self, number: int, hyperparameters: Hyperparameters, run_id: str) -> None:
         """A trial was handed to a worker."""
@@ -129,24 +139,53 @@ class SweepProgress:
         )
         self._log(f"t{number:03d} tick {tick.number}/{total_ticks}  {told}")
 
+    def stopping(self, reason: str) -> None:
+        """Somebody asked for the end."""
+        self._say(
+            f"{reason}: trials keep a resume point at their next tick and stop; the same again "
+            "stops at once, and they go on from their last epoch"
+        )
+
+    def trial_parked(self, summary: TrialSummary, then: str) -> None:
+        """An attempt ended and the trial goes on later."""
+        self._say(f"{self._ended(summary)}; {then}")
+
     def trial_ended(self, summary: TrialSummary) -> None:
-        """A trial ended, in whatever way."""
-        value = summary.metrics.get(self._metric)
-        told = f"{self._metric} {value:.4f}" if value is not None else "no result"
-        seconds = f", {summary.seconds:.0f} s" if summary.seconds is not None else ""
-        reason = f"  ({summary.reason})" if summary.reason else ""
-        self._say(f"t{summary.number:03d} {summary.state:<9} {told}{seconds}{reason}")
-        self._live.remove_task(self._trials.pop(summary.number))
-        if summary.state in ("interrupted", "timeout"):
-            return
+        """A trial ended for good, in whatever way."""
+        self._say(self._ended(summary))
         self._left -= 1
         self._live.advance(self._sweep)
         if not self._left:
             self._live.update(self._sweep, description="selecting the best trial")
 
+    def tracking_changed(self, state: DeliveryState) -> None:
+        """The tracking store went away, is back, or refused something."""
+        if state.refused > self._refused:
+            self._refused = state.refused
+            self._say(
+                f"the tracking store refused {state.refused} records, which are set aside: "
+                "'finesweep doctor' says which and why"
+            )
+        elif state.away_since is None:
+            self._say("the tracking store is back: what waited for it is delivered")
+        else:
+            self._say(
+                f"the tracking store does not answer ({state.reason}): the sweep goes on, what is "
+                "measured waits on disk"
+            )
+
     def sweep_ended(self, result: SweepResult) -> None:
         """The sweep came to its end; the table is printed by the command."""
         self._say(result.stopped_by)
+
+    def _ended(self, summary: TrialSummary) -> str:
+        """The line of an attempt that ended, which is no longer shown as running."""
+        self._live.remove_task(self._trials.pop(summary.number))
+        value = summary.metrics.get(self._metric)
+        told = f"{self._metric} {value:.4f}" if value is not None else "no result"
+        seconds = f", {summary.seconds:.0f} s" if summary.seconds is not None else ""
+        reason = f"  ({summary.reason})" if summary.reason else ""
+        return f"t{summary.number:03d} {in_words(summary.state):<9} {told}{seconds}{reason}"
 
     def _say(self, line: str) -> None:
         self._console.print(line, markup=False, soft_wrap=True)
@@ -155,6 +194,11 @@ class SweepProgress:
         """Say what the live display shows by itself."""
         if self._live.disable:
             self._say(line)
+
+
+def in_words(state: TrialStateName) -> str:
+    """The state of a trial for people: ``out of memory``."""
+    return state.replace("_", " ")
 
 
 def values_line(hyperparameters: Hyperparameters) -> str:

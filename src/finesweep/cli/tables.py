@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from finesweep.cli.progress import in_words
+
 if TYPE_CHECKING:
     from finesweep.registry import Predictions, RegisteredVersion, StageChange
     from finesweep.sweeps.result import StudySummary, SweepResult, TrialSummary
@@ -37,7 +39,7 @@ def trials_table(result: SweepResult, *, width: int) -> Table:
     columns: list[Column[TrialSummary]] = [
         Column(heading="", cell=lambda trial: "*" if trial.number == best else ""),
         Column(heading="trial", cell=lambda trial: f"t{trial.number:03d}"),
-        Column(heading="state", cell=lambda trial: trial.state),
+        Column(heading="state", cell=lambda trial: in_words(trial.state)),
         _hyperparameter("learning_rate", "learning\nrate", rank=1),
         _hyperparameter("batch_size", "batch\nsize", rank=3),
         _hyperparameter("epochs", "epochs", rank=4),

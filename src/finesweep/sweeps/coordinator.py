@@ -7,16 +7,18 @@ engine does) nor how a sweep begins and ends (``sweep.py`` does).
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from time import monotonic
 
 import optuna
 from optuna.trial import FrozenTrial
 
 from finesweep import registry
 from finesweep.config import SweepConfig
+from finesweep.errors import DiskFullError, TrackingError
 from finesweep.sweeps import progress
+from finesweep.sweeps.attempts import accumulation_of, describe_next
 from finesweep.sweeps.ending import RunningTrial, Verdict, end_complete, end_early
 from finesweep.sweeps.engines._base import (
     Assignment,
@@ -27,18 +29,30 @@ from finesweep.sweeps.engines._base import (
     Failed,
     Finished,
     Ticked,
+    WorkerReady,
 )
 from finesweep.sweeps.failures import FailureStreak
+from finesweep.sweeps.judge import Judge, answer_for
+from finesweep.sweeps.lock import Hold
 from finesweep.sweeps.observer import SweepObserver
-from finesweep.sweeps.pruners import describe_verdict
-from finesweep.sweeps.record import write_start
-from finesweep.sweeps.result import TrialSummary
+from finesweep.sweeps.record import RUN_ID, failures_of, write_start
+from finesweep.sweeps.result import Ending, TrialSummary
+from finesweep.sweeps.retention import TRIAL_FOLDER, Retention, folder_size
 from finesweep.sweeps.samplers import build_sampler
 from finesweep.sweeps.space import propose
-from finesweep.tracking import SweepRun
+from finesweep.sweeps.stopping import StopRequest
+from finesweep.sweeps.store_watch import StoreWatch
+from finesweep.sweeps.study import next_number, park
+from finesweep.sweeps.trial_runs import TrialRuns
+from finesweep.tracking import Delivery
+from finesweep.tracking.sending import CHECKPOINT_TAG
 from finesweep.training.progress import FineTuned, Tick
 
-TRACEBACK_FILE = "traceback.txt"
+RESUME_POINT = "resume.safetensors"
+PRECISION_TAG = "finesweep.precision"
+
+# How often signals, the clock and the tracking store are looked at while no event comes.
+LOOK_SECONDS = 0.5
 
 
 class Coordinator:
@@ -49,49 +63,67 @@ class Coordinator:
         study: optuna.Study,
         config: SweepConfig,
         *,
-        sweep_run: SweepRun,
+        runs: TrialRuns,
+        delivery: Delivery,
         engine: Engine,
         observer: SweepObserver,
+        stop: StopRequest,
+        hold: Hold,
         workdir: Path,
     ) -> None:
         self._study = study
         self._config = config
-        self._sweep_run = sweep_run
+        self._runs = runs
+        self._delivery = delivery
         self._engine = engine
         self._observer = observer
+        self._stop = stop
+        self._hold = hold
         self._workdir = workdir
+        self._judge = Judge(config, stop=stop)
+        self._retention = Retention(study, config, workdir=workdir)
         self._running: dict[int, RunningTrial] = {}
-        self._streak = FailureStreak()
-        self._deadline = math.inf if config.timeout is None else monotonic() + config.timeout
+        self._streak = FailureStreak(limit=config.max_failures)
+        self._store = StoreWatch()
+        self._loaded: set[int] = set()
+        self._told_of_store = (False, 0)
+        self._told_stopping = False
 
     def run(self) -> str:
         """Run trials until none is left to run, or the time is up; returns why it stopped.
 
         Raises:
             SweepFailedError: the same error came in several trials in a row.
+            DiskFullError: there is no space left.
+            TrackingError: the tracking store has been away for long, and nothing is left to train.
         """
+        self._retention.tidy(self._remove_model)
         while True:
             self._fill_slots()
-            if not self._running:
+            if not self._running and not self._store.is_away:
                 return self._why_it_stopped()
-            for event in self._engine.wait():
+            for event in self._engine.wait(LOOK_SECONDS):
                 self._handle(event)
+            self._end_what_only_loads()
+            self._look_around()
 
     def abandon(self, reason: str) -> None:
-        """Stop every running trial at once; each is run again when the sweep goes on."""
+        """Stop every running trial at once; each goes on from its last resume point."""
         for number in self._running:
             self._engine.cancel(number)
         for running in list(self._running.values()):
             self._end(running, Verdict(ending="interrupted", reason=f"interrupted: {reason}"))
 
     def _fill_slots(self) -> None:
-        while self._engine.idle_slots and monotonic() < self._deadline:
+        while self._engine.idle_slots and not self._stop.is_asked and not self._judge.time_is_up:
             trials = self._study.get_trials(deepcopy=False)
-            if not progress.trials_left(trials, self._config):
+            if not progress.trials_left(trials, self._config) or not self._store.may_be_asked:
                 break
             self._start_trial(trials)
 
     def _why_it_stopped(self) -> str:
+        if self._stop.is_asked:
+            return self._stop.reason
         trials = self._study.get_trials(deepcopy=False)
         if progress.trials_left(trials, self._config):
             return f"the time is up ({self._config.timeout:g} s)"
@@ -99,73 +131,68 @@ class Coordinator:
 
     def _start_trial(self, trials: Sequence[FrozenTrial]) -> None:
         config = self._config
-        self._study.sampler = build_sampler(config, trials)
+        number = next_number(trials)
+        self._study.sampler = build_sampler(config, trials, number=number)
         trial = self._study.ask()
         hyperparameters = propose(trial, space=config.space, experiment=config.experiment)
-        run = self._sweep_run.start_trial(trial.number, hyperparameters)
-        write_start(trial, run_id=run.run_id)
-        folder = self._workdir / f"trial-{trial.number:03d}"
-        self._running[trial.number] = RunningTrial(
-            trial=trial, run=run, hyperparameters=hyperparameters, folder=folder
-        )
+        try:
+            run = self._runs.begin(trial, hyperparameters)
+        except TrackingError as error:
+            park(self._study, trial.number)
+            self._store.is_gone(error, anything_runs=bool(self._running))
+            return
+        self._store.is_there()
+        start = write_start(trial, run_id=run.run_id)
+        folder = self._workdir / f"{TRIAL_FOLDER}{trial.number:03d}"
         folder.mkdir(parents=True, exist_ok=True)
+        self._running[trial.number] = RunningTrial(
+            trial=trial,
+            run=run,
+            hyperparameters=hyperparameters,
+            folder=folder,
+            attempt=start.attempt,
+            reported=_reported(trials, number),
+        )
         self._engine.submit(
             Assignment(
-                trial=trial.number, hyperparameters=hyperparameters, output=folder / "checkpoint"
+                trial=trial.number,
+                hyperparameters=hyperparameters,
+                # Of this attempt alone: a worker whose coordinator was killed may still be writing.
+                output=folder / f"attempt-{uuid.uuid4().hex[:8]}" / "checkpoint",
+                resume_point=folder / RESUME_POINT,
+                accumulation=accumulation_of(failures_of(trial)),
             )
         )
         self._observer.trial_started(trial.number, hyperparameters, run.run_id)
 
     def _handle(self, event: Event) -> None:
-        running = self._running[event.trial]
         match event:
+            case WorkerReady():
+                self._loaded.add(event.pid)
+                self._observer.worker_ready(event)
             case Ticked():
-                self._on_tick(running, event.tick)
+                self._on_tick(self._running[event.trial], event.tick)
             case Finished():
-                self._on_finished(running, event.result)
-            case Failed() if event.diverged:
-                self._end(running, Verdict(ending="diverged", reason=f"diverged: {event.reason}"))
+                self._on_finished(self._running[event.trial], event.result)
             case Failed():
-                running.run.log_text(event.traceback, TRACEBACK_FILE)
-                self._on_error(running, kind=event.kind, reason=event.reason)
+                self._on_failed(self._running[event.trial], event)
             case Died():
-                self._on_error(running, kind="WorkerDied", reason=event.detail)
+                self._on_died(self._running[event.trial], event)
             case Evaluated():
                 raise RuntimeError("an evaluation ended while trials were running")
 
     def _on_tick(self, running: RunningTrial, tick: Tick) -> None:
+        running.ticked = True
         running.metrics, running.trained = dict(tick.metrics), tick.seconds
-        running.run.log_tick(tick)
+        if tick.number not in running.reported:
+            running.run.log_tick(tick)
         self._observer.ticked(running.number, tick, running.total_ticks)
-        running.verdict = self._judge(running, tick)
-        self._engine.answer(running.number, "stop" if running.verdict else "continue")
-
-    def _judge(self, running: RunningTrial, tick: Tick) -> Verdict | None:
-        """Whether to stop the trial at this tick. A trial at its last tick has nothing to save."""
-        metric = self._config.experiment.metric
-        value = tick.metrics.get(metric)
-        if value is None:
-            return Verdict(ending="failed", reason=f"tick {tick.number} reported no {metric}")
-        if not math.isfinite(value):
-            reason = f"diverged: {metric} is {value} at tick {tick.number}"
-            return Verdict(ending="diverged", reason=reason)
-        running.trial.report(value, step=tick.number)
-        # Asked even at the last tick, where rungs take note of the value.
-        prune = running.trial.should_prune()
-        if tick.number >= running.total_ticks:
-            return None
-        if prune:
-            why = describe_verdict(self._config.pruner)
-            reason = f"pruned at tick {tick.number}: {metric} {value:.4g} is {why}"
-            return Verdict(ending="pruned", reason=reason)
-        if monotonic() >= self._deadline:
-            reason = f"timeout: stopped at tick {tick.number} of {running.total_ticks}"
-            return Verdict(ending="timeout", reason=reason)
-        return None
+        running.verdict = self._judge.at_tick(running, tick)
+        self._engine.answer(running.number, answer_for(running.verdict))
 
     def _on_finished(self, running: RunningTrial, result: FineTuned) -> None:
         running.metrics, running.trained = dict(result.metrics), result.seconds
-        running.run.set_tags({"finesweep.precision": result.precision})
+        running.run.set_tags({PRECISION_TAG: result.precision})
         if running.verdict is not None:
             self._end(running, running.verdict)
             return
@@ -180,25 +207,117 @@ class Coordinator:
         else:
             self._complete(running, result.checkpoint, value=value)
 
-    def _complete(self, running: RunningTrial, checkpoint: Path, *, value: float) -> None:
-        packaged = registry.package(
-            checkpoint,
-            running.folder / "model",
-            max_length=running.hyperparameters.max_length,
-        )
-        running.run.log_model(packaged)
-        self._forget(running, end_complete(self._study, running, value=value))
+    def _on_failed(self, running: RunningTrial, event: Failed) -> None:
+        match event.cause:
+            case "diverged":
+                self._end(running, Verdict(ending="diverged", reason=f"diverged: {event.reason}"))
+            case "out_of_memory":
+                self._on_out_of_memory(running, event.reason)
+            case "disk_full":
+                reason = f"interrupted: no space is left on the disk ({event.reason})"
+                self._end(running, Verdict(ending="interrupted", reason=reason))
+                raise DiskFullError(
+                    f"no space is left on the disk ({event.reason}); free some and run the same "
+                    "command: it goes on from the last resume points"
+                )
+            case "failed":
+                later = "" if running.attempt == 1 else f"-{running.attempt}"
+                running.run.log_text(event.traceback, f"traceback{later}.txt")
+                self._on_error(running, kind=event.kind, reason=event.reason)
+
+    def _on_died(self, running: RunningTrial, event: Died) -> None:
+        match event.cause:
+            case "preempted":
+                reason = f"preempted: {event.detail}"
+                self._end(running, Verdict(ending="preempted", reason=reason))
+            case "out_of_memory":
+                self._on_out_of_memory(running, event.detail)
+            case "crashed":
+                self._on_error(running, kind="WorkerDied", reason=event.detail)
+
+    def _on_out_of_memory(self, running: RunningTrial, reason: str) -> None:
+        verdict = Verdict(ending="out_of_memory", reason=f"out of memory: {reason}")
+        if not self._end(running, verdict):
+            self._streak.add("OutOfMemory", reason)
 
     def _on_error(self, running: RunningTrial, *, kind: str, reason: str) -> None:
-        self._end(running, Verdict(ending="failed", reason=f"{kind}: {reason}"))
-        self._streak.add(kind, reason)
+        if not self._end(running, Verdict(ending="failed", reason=f"{kind}: {reason}")):
+            self._streak.add(kind, reason)
 
-    def _end(self, running: RunningTrial, verdict: Verdict) -> None:
-        self._forget(running, end_early(self._study, running, verdict))
+    def _complete(self, running: RunningTrial, checkpoint: Path, *, value: float) -> None:
+        if self._retention.is_worth_keeping(value):
+            packaged = registry.package(
+                checkpoint,
+                checkpoint.parent / "model",
+                max_length=running.hyperparameters.max_length,
+            )
+            self._retention.note(running.number, folder_size(packaged))
+            running.run.log_model(packaged)
+        else:
+            running.run.set_tags({CHECKPOINT_TAG: f"not kept: {self._retention.reason()}"})
+        end_complete(self._study, running, metric=self._config.experiment.metric)
+        self._streak.clear()
+        self._observer.trial_ended(self._forget(running, "completed"))
+        self._retention.tidy(self._remove_model)
 
-    def _forget(self, running: RunningTrial, summary: TrialSummary) -> None:
-        """The trial has ended in every place: show it."""
+    def _end(self, running: RunningTrial, verdict: Verdict) -> bool:
+        """End an attempt without a result; whether the trial goes on."""
+        goes_on = end_early(self._study, running, verdict, retries=self._config.retries)
+        summary = self._forget(running, verdict.ending, reason=verdict.reason)
+        if goes_on:
+            then = describe_next(verdict.ending, hyperparameters=running.hyperparameters)
+            self._observer.trial_parked(summary, then)
+        else:
+            if verdict.ending not in ("failed", "out_of_memory"):
+                self._streak.clear()
+            self._observer.trial_ended(summary)
+        return goes_on
+
+    def _end_what_only_loads(self) -> None:
+        """When the sweep is to end, do not wait for workers that have not begun to train."""
+        if not self._stop.is_asked and not self._judge.time_is_up:
+            return
+        training = {worker.trial for worker in self._engine.workers if worker.pid in self._loaded}
+        for running in list(self._running.values()):
+            verdict = self._judge.between_ticks("while its worker loaded")
+            if running.number not in training and verdict is not None:
+                self._engine.cancel(running.number)
+                self._end(running, verdict)
+
+    def _look_around(self) -> None:
+        """Show others how the sweep stands, and the observer whether MLflow can be reached."""
+        self._hold.show(self._engine.workers)
+        if self._stop.is_asked and not self._told_stopping:
+            self._told_stopping = True
+            self._observer.stopping(self._stop.reason)
+        state = self._delivery.state
+        told = (state.away_since is not None, state.refused)
+        if told != self._told_of_store:
+            self._told_of_store = told
+            self._observer.tracking_changed(state)
+
+    def _remove_model(self, number: int, reason: str) -> None:
+        """Take a completed trial's model away, and let its run say so."""
+        run_id = self._study.get_trials(deepcopy=False)[number].user_attrs[RUN_ID]
+        self._runs.known(run_id).remove_model(reason)
+
+    def _forget(
+        self, running: RunningTrial, ending: Ending, *, reason: str | None = None
+    ) -> TrialSummary:
+        """The attempt has ended in every place: what is shown of it."""
         del self._running[running.number]
-        if summary.state != "failed":
-            self._streak.clear()
-        self._observer.trial_ended(summary)
+        return TrialSummary(
+            number=running.number,
+            state=ending,
+            hyperparameters=running.hyperparameters,
+            metrics=running.metrics,
+            seconds=running.seconds,
+            reason=reason,
+            run_id=running.run.run_id,
+            attempts=running.attempt,
+        )
+
+
+def _reported(trials: Sequence[FrozenTrial], number: int) -> set[int]:
+    """The ticks that a trial has reported already; none if it is new."""
+    return set(trials[number].intermediate_values) if number < len(trials) else set()

@@ -1,41 +1,49 @@
-"""How a trial ends, in all three places at once: its MLflow run, its record, and the study.
+"""How an attempt of a trial ends: its record, its MLflow run, and the study, in this order.
 
-In this order: a coordinator that dies half-way leaves the trial RUNNING in the study, and the next
-one reaps it. Told first, a trial could be complete without its model.
+The record decides. A coordinator that dies after it leaves the trial RUNNING in the study, and
+``take_up`` carries out what the record says: a final one is told, any other parks the trial. Told
+first, a trial could be complete without its model. What goes to MLflow goes through the outbox,
+which has it on disk before the study is told.
 """
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from finesweep.errors import TrackingError
-from finesweep.sweeps.record import DEAD, RUN_ID, Ending, TrialRecord, write_record
-from finesweep.sweeps.result import TrialSummary
-from finesweep.sweeps.study import zombies
-from finesweep.tracking import RunStatus, SweepRun, TrackingStore, TrialRun, end_run
+from finesweep.sweeps import study as studies
+from finesweep.sweeps.attempts import ALWAYS_AGAIN, is_tried_again
+from finesweep.sweeps.record import (
+    TrialRecord,
+    count_failure,
+    failures_of,
+    last_record,
+    write_record,
+)
+from finesweep.sweeps.result import Ending
+from finesweep.tracking import RunStatus, TrialRun
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.progress import TICKS_PER_EPOCH
 
 RUN_STATUS: dict[Ending, RunStatus] = {
-    "complete": "FINISHED",
+    "completed": "FINISHED",
     "pruned": "KILLED",
-    "timeout": "KILLED",
+    "preempted": "KILLED",
     "interrupted": "KILLED",
     "failed": "FAILED",
     "diverged": "FAILED",
+    "out_of_memory": "FAILED",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Why a trial ends before its time, or without a result."""
+    """Why an attempt ends before its time, or without a result."""
 
     ending: Ending
     reason: str
@@ -43,16 +51,22 @@ class Verdict:
 
 @dataclass(kw_only=True)
 class RunningTrial:
-    """A trial in the hands of a worker; ``folder`` is its own, and goes when it ends."""
+    """A trial in the hands of a worker; ``folder`` is its own, and goes when it ends for good.
+
+    ``reported`` are the ticks that are on record, those of earlier attempts included.
+    """
 
     trial: optuna.Trial
     run: TrialRun
     hyperparameters: Hyperparameters
     folder: Path
+    attempt: int = 1
+    reported: set[int] = field(default_factory=set)
     started: float = field(default_factory=monotonic)
     trained: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     verdict: Verdict | None = None
+    ticked: bool = False
 
     @property
     def number(self) -> int:
@@ -72,63 +86,79 @@ class RunningTrial:
         """
         return self.trained if self.trained is not None else monotonic() - self.started
 
+    def record(self, ending: Ending, *, final: bool, reason: str | None = None) -> TrialRecord:
+        """What is to be known of the attempt that ends now."""
+        return TrialRecord(
+            ending=ending,
+            attempt=self.attempt,
+            final=final,
+            reason=reason,
+            seconds=self.seconds,
+            metrics=self.metrics,
+        )
 
-def end_complete(study: optuna.Study, running: RunningTrial, *, value: float) -> TrialSummary:
-    """End a trial that ran to its end; its model is in its run by now."""
-    record = TrialRecord(ending="complete", seconds=running.seconds, metrics=running.metrics)
-    running.run.end("FINISHED")
+
+def end_complete(study: optuna.Study, running: RunningTrial, *, metric: str) -> None:
+    """End a trial that ran to its end; its model is on its way to its run by now."""
+    record = running.record("completed", final=True)
     write_record(running.trial, record)
-    study.tell(running.trial, value)
-    return _put_away(running, record)
-
-
-def end_early(study: optuna.Study, running: RunningTrial, verdict: Verdict) -> TrialSummary:
-    """End a trial that has no result: pruned, stopped, failed or interrupted."""
-    record = TrialRecord(
-        ending=verdict.ending,
-        reason=verdict.reason,
-        seconds=running.seconds,
-        metrics=running.metrics,
-    )
-    running.run.end(RUN_STATUS[verdict.ending], reason=verdict.reason)
-    write_record(running.trial, record)
-    pruned = verdict.ending == "pruned"
-    study.tell(running.trial, state=TrialState.PRUNED if pruned else TrialState.FAIL)
-    return _put_away(running, record)
-
-
-def _put_away(running: RunningTrial, record: TrialRecord) -> TrialSummary:
+    _end_for_good(study, running.number, record, run=running.run, metric=metric)
     shutil.rmtree(running.folder, ignore_errors=True)
-    return TrialSummary(
-        number=running.number,
-        state=record.ending,
+
+
+def end_early(
+    study: optuna.Study, running: RunningTrial, verdict: Verdict, *, retries: int
+) -> bool:
+    """End an attempt that has no result; whether another follows."""
+    again = is_tried_again(
+        verdict.ending,
+        failures=failures_of(running.trial),
         hyperparameters=running.hyperparameters,
-        metrics=record.metrics,
-        seconds=record.seconds,
-        reason=record.reason,
-        run_id=running.run.run_id,
+        retries=retries,
     )
+    record = running.record(verdict.ending, final=not again, reason=verdict.reason)
+    write_record(running.trial, record)
+    if again:
+        if verdict.ending not in ALWAYS_AGAIN:
+            count_failure(running.trial, verdict.ending)
+        _end_run(running.run, record)
+        studies.park(study, running.number)
+    else:
+        _end_for_good(study, running.number, record, run=running.run, metric="")
+        shutil.rmtree(running.folder, ignore_errors=True)
+    return again
 
 
-def reap(study: optuna.Study, sweep_run: SweepRun, *, store: TrackingStore) -> list[int]:
-    """Fail the trials a dead coordinator left RUNNING, and end their MLflow runs; their numbers.
-
-    Their first record says already that they were interrupted.
-    """
-    dead = zombies(study)
-    if not dead:
-        return []
-    runs = sweep_run.trial_run_ids()
-    for trial in dead:
-        # The coordinator may have died before it could note the run on the trial.
-        run_id = trial.user_attrs.get(RUN_ID) or runs.get(trial.number)
-        if run_id is not None:
-            _end_run_if_there(store, run_id)
-        study.tell(trial.number, state=TrialState.FAIL)
-    return [trial.number for trial in dead]
+def carry_out(
+    study: optuna.Study, trial: FrozenTrial, *, run: TrialRun | None, metric: str
+) -> TrialRecord | None:
+    """Do what a dead coordinator could not: end the trial as its record says, or park it."""
+    record = last_record(trial)
+    if record is not None and record.final:
+        _end_for_good(study, trial.number, record, run=run, metric=metric)
+        return record
+    if record is not None and run is not None:
+        _end_run(run, record)
+    studies.park(study, trial.number)
+    return record
 
 
-def _end_run_if_there(store: TrackingStore, run_id: str) -> None:
-    # The user may have deleted the run; a store that cannot be reached has failed before this.
-    with contextlib.suppress(TrackingError):
-        end_run(store, run_id, "FAILED", reason=DEAD)
+def _end_for_good(
+    study: optuna.Study,
+    number: int,
+    record: TrialRecord,
+    *,
+    run: TrialRun | None,
+    metric: str,
+) -> None:
+    if run is not None:
+        _end_run(run, record)
+    if record.ending == "completed":
+        study.tell(number, record.metrics[metric])
+    else:
+        pruned = record.ending == "pruned"
+        study.tell(number, state=TrialState.PRUNED if pruned else TrialState.FAIL)
+
+
+def _end_run(run: TrialRun, record: TrialRecord) -> None:
+    run.end(RUN_STATUS[record.ending], ending=record.ending, reason=record.reason)

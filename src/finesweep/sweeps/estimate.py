@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from finesweep.config import ExperimentConfig, SweepConfig
+from finesweep.config.quantities import duration_in_words
 from finesweep.config.space import IntChoices, IntRange
 from finesweep.data import EncodedTexts, PreparedData
 from finesweep.models.config import DistilBertConfig
@@ -39,8 +40,8 @@ class Estimate:
     def describe(self) -> str:
         """Two lines for people."""
         return (
-            f"time: about {_duration(self.seconds)} with one worker if no trial is pruned, from "
-            f"a matrix product measured just now ({self.gigaflops:.0f} GFLOP/s); "
+            f"time: about {duration_in_words(self.seconds)} with one worker if no trial is pruned, "
+            f"from a matrix product measured just now ({self.gigaflops:.0f} GFLOP/s); "
             "expect up to twice or half of it\n"
             f"disk: {self.disk_bytes / 1e6:,.0f} MB of checkpoints at most, one each finished trial"
         )
@@ -102,8 +103,3 @@ def _matrix_product_gigaflops(size: int = 768, repeats: int = 5) -> float:
         matrix @ matrix
         seconds.append(time.perf_counter() - started)
     return 2 * size**3 / min(seconds) / 1e9
-
-
-def _duration(seconds: float) -> str:
-    minutes = max(1, round(seconds / 60))
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -6,18 +6,16 @@ import re
 
 from finesweep.errors import SweepFailedError
 
-SAME_ERRORS_IN_A_ROW = 3
-
 
 class FailureStreak:
-    """Counts how often the same error came in a row.
+    """Counts in how many trials in a row the same error was the end.
 
     Two errors are the same if they are of one kind and the first lines of their messages differ in
     numbers only, such as a trial's number or the shape of a batch. A diverged trial is no error: a
     wide range of learning rates makes several.
     """
 
-    def __init__(self, *, limit: int = SAME_ERRORS_IN_A_ROW) -> None:
+    def __init__(self, *, limit: int) -> None:
         self._limit = limit
         self._error: tuple[str, str] | None = None
         self._count = 0
@@ -36,8 +34,9 @@ class FailureStreak:
         self._count = self._count + 1 if error == self._error else 1
         self._error = error
         if self._count >= self._limit:
+            trials = "trials in a row" if self._count > 1 else "trial"
             raise SweepFailedError(
-                f"{self._count} trials in a row failed with the same error, {kind}: {reason}; "
+                f"{self._count} {trials} failed with the same error, {kind}: {reason}; "
                 "mend its cause and run the same command to go on; failed trials count, so add "
                 "--trials N if too few are left"
             )

@@ -1,8 +1,8 @@
 """Grid search: every point of a finite space once, in an order shuffled by the seed.
 
 Optuna's own grid sampler knows points by trial number and asks ``optimize`` to stop when it is
-through; here points are known by their values, so that enqueued and retried trials count as
-visited, and the coordinator asks whether any is left.
+through; here points are known by their values, so that enqueued trials count as visited, and the
+coordinator asks whether any is left.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from finesweep.config import SpaceConfig
-from finesweep.sweeps.record import enqueued_values, is_to_be_retried
+from finesweep.sweeps.record import enqueued_values
 from finesweep.sweeps.space import Value, distributions, grid_values
 
 Point = tuple[Value, ...]
@@ -49,7 +49,6 @@ class Grid:
         visited = {
             tuple(values.get(name) for name in self.values)
             for trial in trials
-            if not is_to_be_retried(trial)
             for values in [{**enqueued_values(trial), **trial.params}]
         }
         return [point for point in self.points() if point not in visited]

@@ -5,18 +5,75 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from finesweep.errors import StudyError
+from finesweep.sweeps.engines._base import WorkerStatus
 from finesweep.sweeps.storage import database_file, parse_url
 
 
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """Who coordinates a study, and with which workers.
+
+    ``started`` and ``seen`` are seconds since the epoch: when the process began, and when it last
+    wrote this.
+    """
+
+    pid: int
+    host: str
+    started: float
+    seen: float
+    workers: tuple[WorkerStatus, ...] = ()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process still runs; one on another machine is taken for alive."""
+        if self.host != socket.gethostname():
+            return True
+        try:
+            # A process id is used again: it is the same process if it began at the same time.
+            return abs(psutil.Process(self.pid).create_time() - self.started) < 1.0
+        except psutil.NoSuchProcess:
+            return False
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+class Hold:
+    """The lock of a study, held; tells others what this coordinator is doing."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._started = psutil.Process().create_time()
+        self.show(())
+
+    def show(self, workers: Sequence[WorkerStatus]) -> None:
+        """Write down who holds the study and which workers there are."""
+        holder = Holder(
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            started=self._started,
+            seen=time.time(),
+            workers=tuple(workers),
+        )
+        partial = self._file.with_name(f"{self._file.name}.partial")
+        # For others to read; a full disk must not end a sweep for its sake.
+        with suppress(OSError):
+            partial.write_text(json.dumps(asdict(holder)))
+            partial.replace(self._file)
+
+
 @contextmanager
-def coordinator_lock(study_url: str, name: str, *, workdir: Path) -> Iterator[None]:
+def coordinator_lock(study_url: str, name: str, *, workdir: Path) -> Iterator[Hold]:
     """Hold the study for as long as the block runs; a killed process lets go by itself.
 
     The lock stands next to a SQLite file. For a database on a server it stands in ``workdir``, and
@@ -27,19 +84,20 @@ def coordinator_lock(study_url: str, name: str, *, workdir: Path) -> Iterator[No
     """
     path = lock_path(study_url, name, workdir=workdir)
     # The lock file itself is emptied by whoever tries to take it.
-    holder = path.with_suffix(".holder")
+    holder = _holder_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
         with lock.acquire(timeout=0):
-            holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
             try:
-                yield
+                yield Hold(holder)
             finally:
                 holder.unlink(missing_ok=True)
     except Timeout as exc:
+        # It may have taken the lock this very moment and not have signed yet.
+        who = read_holder(study_url, name, workdir=workdir) or "another process"
         raise StudyError(
-            f"the sweep '{name}' is being run by {_who(holder)}; wait until it ends, stop it, or "
+            f"the sweep '{name}' is being run by {who}; wait until it ends, stop it, or "
             "give this sweep another name"
         ) from exc
     except PermissionError as exc:
@@ -47,6 +105,20 @@ def coordinator_lock(study_url: str, name: str, *, workdir: Path) -> Iterator[No
             f"cannot write {exc.filename or path}, the lock of the sweep '{name}'; make "
             f"{path.parent} writable or name another study database"
         ) from exc
+
+
+def read_holder(study_url: str, name: str, *, workdir: Path) -> Holder | None:
+    """Who coordinates the study, or did until its process was killed; None if nobody does."""
+    file = _holder_path(lock_path(study_url, name, workdir=workdir))
+    try:
+        known = json.loads(file.read_text())
+        workers = tuple(
+            WorkerStatus(**{**worker, "cores": tuple(worker["cores"])})
+            for worker in known["workers"]
+        )
+        return Holder(**{**known, "workers": workers})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def lock_path(study_url: str, name: str, *, workdir: Path) -> Path:
@@ -57,10 +129,5 @@ def lock_path(study_url: str, name: str, *, workdir: Path) -> Path:
     return file.with_name(f"{file.name}.{name}.lock")
 
 
-def _who(holder: Path) -> str:
-    try:
-        known = json.loads(holder.read_text())
-        return f"process {known['pid']} on {known['host']}"
-    except (OSError, ValueError, KeyError):
-        # It took the lock this very moment and has not signed yet.
-        return "another process"
+def _holder_path(lock: Path) -> Path:
+    return lock.with_suffix(".holder")

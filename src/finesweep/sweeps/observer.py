@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from finesweep.sweeps.engines._base import WorkerReady
 from finesweep.sweeps.result import SweepResult, TrialSummary
+from finesweep.tracking import DeliveryState
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.progress import Tick
 
@@ -15,14 +17,26 @@ class SweepObserver(Protocol):
     def sweep_started(self, total: int, done: int) -> None:
         """The study is open; ``done`` of ``total`` trials were finished by earlier calls."""
 
+    def worker_ready(self, event: WorkerReady) -> None:
+        """A worker has loaded and takes trials."""
+
     def trial_started(self, number: int, hyperparameters: Hyperparameters, run_id: str) -> None:
-        """A trial was handed to a worker."""
+        """A trial was handed to a worker, for the first time or again."""
 
     def ticked(self, number: int, tick: Tick, total_ticks: int) -> None:
         """A trial reached a tick of ``total_ticks``."""
 
+    def stopping(self, reason: str) -> None:
+        """Somebody asked for the end; what runs stops at its next tick."""
+
+    def trial_parked(self, summary: TrialSummary, then: str) -> None:
+        """An attempt ended and the trial goes on later; ``then`` says how."""
+
     def trial_ended(self, summary: TrialSummary) -> None:
-        """A trial ended, in whatever way."""
+        """A trial ended for good, in whatever way."""
+
+    def tracking_changed(self, state: DeliveryState) -> None:
+        """The tracking store went away, is back, or refused something."""
 
     def sweep_ended(self, result: SweepResult) -> None:
         """The sweep came to its end and the best trial was selected."""
@@ -34,13 +48,25 @@ class NullObserver:
     def sweep_started(self, total: int, done: int) -> None:
         """Ignore it."""
 
+    def worker_ready(self, event: WorkerReady) -> None:
+        """Ignore it."""
+
     def trial_started(self, number: int, hyperparameters: Hyperparameters, run_id: str) -> None:
         """Ignore it."""
 
     def ticked(self, number: int, tick: Tick, total_ticks: int) -> None:
         """Ignore it."""
 
+    def stopping(self, reason: str) -> None:
+        """Ignore it."""
+
+    def trial_parked(self, summary: TrialSummary, then: str) -> None:
+        """Ignore it."""
+
     def trial_ended(self, summary: TrialSummary) -> None:
+        """Ignore it."""
+
+    def tracking_changed(self, state: DeliveryState) -> None:
         """Ignore it."""
 
     def sweep_ended(self, result: SweepResult) -> None:

@@ -26,7 +26,7 @@ def first_proposals(config: SweepConfig, count: int) -> list[Hyperparameters]:
         trials = study.get_trials(deepcopy=False)
         if not trials_left(trials, config):
             break
-        study.sampler = build_sampler(config, trials)
+        study.sampler = build_sampler(config, trials, number=len(proposals))
         trial = study.ask()
         proposals.append(propose(trial, space=config.space, experiment=config.experiment))
     return proposals

@@ -1,4 +1,4 @@
-"""How far the trials of a study have come towards the sweep's total."""
+"""How far the trials of a study have come towards the sweep's budgets."""
 
 from __future__ import annotations
 
@@ -9,28 +9,45 @@ from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.config import SweepConfig
 from finesweep.sweeps.grid import Grid
-from finesweep.sweeps.record import counts, record_of
+from finesweep.sweeps.record import is_parked, record_of
 
 
 def trials_done(trials: Sequence[FrozenTrial]) -> int:
-    """How many trials count towards the total: complete, pruned and failed ones."""
-    return sum(map(counts, trials))
+    """How many trials count towards the total: those that have ended for good."""
+    return sum(trial.state.is_finished() for trial in trials)
 
 
 def trials_left(trials: Sequence[FrozenTrial], config: SweepConfig) -> int:
     """How many trials can be started now; running ones are taken as good as done."""
-    running = _count(trials, TrialState.RUNNING)
+    running, waiting = _count(trials, TrialState.RUNNING), _count(trials, TrialState.WAITING)
     left = max(0, config.trials - trials_done(trials) - running)
-    if config.sampler.name != "grid":
-        return left
-    waiting = _count(trials, TrialState.WAITING)
-    return min(left, waiting + len(Grid.of(config.space).unvisited(trials)))
+    if config.sampler.name == "grid":
+        left = min(left, waiting + len(Grid.of(config.space).unvisited(trials)))
+    if is_out_of_patience(trials, config):
+        # What was begun is brought to its end.
+        left = min(left, sum(map(is_parked, trials)))
+    return left
+
+
+def is_out_of_patience(trials: Sequence[FrozenTrial], config: SweepConfig) -> bool:
+    """Whether as many trials as ``patience`` allows ended since the last improvement."""
+    if config.patience is None:
+        return False
+    sign = 1 if config.experiment.direction == "maximize" else -1
+    ended = [trial for trial in trials if trial.state.is_finished()]
+    best, since = -float("inf"), 0
+    for trial in sorted(ended, key=lambda trial: (trial.datetime_complete, trial.number)):
+        value = sign * trial.value if trial.state == TrialState.COMPLETE else -float("inf")
+        best, since = (value, 0) if value > best else (best, since + 1)
+    return since >= config.patience
 
 
 def describe_end(trials: Sequence[FrozenTrial], config: SweepConfig) -> str:
     """Why no trial is left to start."""
     if trials_done(trials) >= config.trials:
         return f"all {config.trials} trials are done"
+    if is_out_of_patience(trials, config):
+        return f"no improvement in {config.patience} trials ({trials_done(trials)} are done)"
     points = len(Grid.of(config.space).points())
     return f"all {points} points of the grid are done, fewer than {config.trials} trials"
 

@@ -1,95 +1,109 @@
 """What a trial of the study knows about itself beyond Optuna's own state.
 
-Kept in two user attributes of the Optuna trial: ``run_id``, the trial's MLflow run, and ``record``,
-how it ended. Both are written before the trial is told, so that the study alone can show a sweep,
-and MLflow can be reconciled from it. A trial's first record says that it was interrupted: that is
-what is true if its coordinator never writes another.
+Kept in user attributes of the Optuna trial: ``run_id``, its MLflow run; ``record``, how its last
+attempt ended; ``failures``, how many attempts before it failed, by kind.
+
+A trial keeps its number and its run for life. An attempt that is to be followed by another puts the
+trial back to WAITING, and the next ask takes it up again: such a trial is *parked*. The record is
+written before anything else is told, so it decides: a final one is carried out by whoever finds the
+trial, in this process or the next, and any other parks it. The first record of an attempt says that
+it was preempted: that is what is true if its coordinator never writes another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Literal
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.config import ExperimentConfig
-from finesweep.sweeps.result import TrialSummary
+from finesweep.sweeps.result import Ending, TrialStateName, TrialSummary
 from finesweep.sweeps.space import Value, complete
 
 RUN_ID = "run_id"
 RECORD = "record"
-RETRY_OF = "retry_of"
-
-Ending = Literal["complete", "pruned", "failed", "diverged", "interrupted", "timeout"]
-
-# These endings say nothing about the trial's hyperparameters: such a trial does not count towards
-# the total, and is run again when the sweep goes on.
-TO_BE_RETRIED: frozenset[Ending] = frozenset({"interrupted", "timeout"})
+FAILURES = "failures"
 
 # What Optuna puts an enqueued trial's values under.
 _FIXED_PARAMS = "fixed_params"
 
-# What a finished trial is taken for without a record, and which records its state allows.
-_ENDINGS: dict[TrialState, tuple[Ending, frozenset[Ending]]] = {
-    TrialState.COMPLETE: ("complete", frozenset({"complete"})),
-    TrialState.PRUNED: ("pruned", frozenset({"pruned"})),
-    TrialState.FAIL: ("interrupted", frozenset({"failed", "diverged", "interrupted", "timeout"})),
-}
+DEAD = "preempted: the process that ran the sweep ended without a word"
 
-DEAD = "interrupted: the process that ran the sweep ended without a word"
+Failures = dict[Ending, int]
+"""How many attempts of a trial failed or were out of memory, and were followed by another."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord:
-    """How a trial ended, why, after how long, and with which metrics."""
+    """How a trial's last attempt ended, why, after how long, and with which metrics.
+
+    Attempts count from 1; ``final`` says that no other follows. ``seconds`` are those of training,
+    in all attempts.
+    """
 
     ending: Ending
+    attempt: int = 1
+    final: bool = False
     reason: str | None = None
     seconds: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
 
 
-def write_start(trial: optuna.Trial, *, run_id: str) -> None:
-    """Note a running trial's MLflow run."""
-    trial.set_user_attr(RECORD, asdict(TrialRecord(ending="interrupted", reason=DEAD)))
+def write_start(trial: optuna.Trial, *, run_id: str) -> TrialRecord:
+    """Note that an attempt begins; what the attempt before had come to stays known."""
+    before = last_record(trial)
+    start = TrialRecord(
+        ending="preempted",
+        attempt=before.attempt + 1 if before else 1,
+        reason=DEAD,
+        seconds=before.seconds if before else None,
+        metrics=before.metrics if before else {},
+    )
+    write_record(trial, start)
     trial.set_user_attr(RUN_ID, run_id)
+    return start
 
 
 def write_record(trial: optuna.Trial, record: TrialRecord) -> None:
-    """Note how a running trial is about to end."""
+    """Note how an attempt is about to end."""
     trial.set_user_attr(RECORD, asdict(record))
 
 
-def record_of(trial: FrozenTrial) -> TrialRecord:
-    """How a finished trial ended.
+def count_failure(trial: optuna.Trial, ending: Ending) -> None:
+    """Note that an attempt failed, and will be followed by another."""
+    failures = failures_of(trial)
+    trial.set_user_attr(FAILURES, {**failures, ending: failures.get(ending, 0) + 1})
 
-    Optuna's state is what counts. The record differs from it when the coordinator died between
-    writing the two and the trial was reaped: then it was interrupted.
-    """
-    default, allowed = _ENDINGS[trial.state]
+
+def failures_of(trial: optuna.Trial | FrozenTrial) -> Failures:
+    """How attempts failed so far."""
+    return dict(trial.user_attrs.get(FAILURES, {}))
+
+
+def last_record(trial: optuna.Trial | FrozenTrial) -> TrialRecord | None:
+    """The record of the trial's last attempt; None for a trial that never began."""
     noted = trial.user_attrs.get(RECORD)
-    record = TrialRecord(**noted) if noted else TrialRecord(ending=default)
-    if record.ending in allowed:
+    return TrialRecord(**noted) if noted else None
+
+
+def record_of(trial: FrozenTrial) -> TrialRecord:
+    """How a finished trial ended; from Optuna's state alone where there is no record."""
+    record = last_record(trial)
+    if record is not None:
         return record
-    return TrialRecord(ending=default, reason=DEAD, seconds=record.seconds)
+    endings: dict[TrialState, Ending] = {
+        TrialState.COMPLETE: "completed",
+        TrialState.PRUNED: "pruned",
+        TrialState.FAIL: "failed",
+    }
+    return TrialRecord(ending=endings[trial.state], final=True)
 
 
-def is_to_be_retried(trial: FrozenTrial) -> bool:
-    """Whether the trial ended through no fault of its own, and is to be run again."""
-    return trial.state.is_finished() and record_of(trial).ending in TO_BE_RETRIED
-
-
-def is_retry(trial: FrozenTrial) -> bool:
-    """Whether the trial repeats one that was interrupted."""
-    return RETRY_OF in trial.user_attrs
-
-
-def counts(trial: FrozenTrial) -> bool:
-    """Whether the trial counts towards the sweep's total."""
-    return trial.state.is_finished() and not is_to_be_retried(trial)
+def is_parked(trial: FrozenTrial) -> bool:
+    """Whether the trial has begun, and waits for another attempt."""
+    return bool(trial.state == TrialState.WAITING) and RECORD in trial.user_attrs
 
 
 def enqueued_values(trial: FrozenTrial) -> dict[str, Value]:
@@ -97,25 +111,36 @@ def enqueued_values(trial: FrozenTrial) -> dict[str, Value]:
     return dict(trial.system_attrs.get(_FIXED_PARAMS, {}))
 
 
-def summarise(trial: FrozenTrial, *, experiment: ExperimentConfig) -> TrialSummary:
-    """A trial that has begun, as it is shown to people."""
-    running = not trial.state.is_finished()
-    record = TrialRecord(ending="interrupted") if running else record_of(trial)
-    values = {**enqueued_values(trial), **trial.params}
+def summarise(
+    trial: FrozenTrial, *, experiment: ExperimentConfig, coordinated: bool = True
+) -> TrialSummary:
+    """A trial that has begun, as it is shown to people.
+
+    ``coordinated`` says whether somebody runs the sweep; if nobody does, a trial that the study
+    takes for running is one that was preempted.
+    """
+    running = bool(trial.state == TrialState.RUNNING) and coordinated
+    record = last_record(trial) if not trial.state.is_finished() else record_of(trial)
+    # A trial that was asked for and not yet handed out has no record.
+    record = record or TrialRecord(ending="preempted", reason=DEAD)
+    state: TrialStateName = "running" if running else record.ending
     return TrialSummary(
         number=trial.number,
-        state="running" if running else record.ending,
-        hyperparameters=complete(values, experiment=experiment),
+        state=state,
+        hyperparameters=complete({**enqueued_values(trial), **trial.params}, experiment=experiment),
         metrics=record.metrics,
         seconds=record.seconds,
-        reason=record.reason,
+        reason=None if running else record.reason,
         run_id=trial.user_attrs.get(RUN_ID),
+        attempts=record.attempt,
     )
 
 
 def summarise_all(
-    trials: Iterable[FrozenTrial], *, experiment: ExperimentConfig
+    trials: Iterable[FrozenTrial], *, experiment: ExperimentConfig, coordinated: bool = True
 ) -> tuple[TrialSummary, ...]:
-    """Every trial that has begun; the values of a waiting one are not all known yet."""
-    begun = (trial for trial in trials if trial.state != TrialState.WAITING)
-    return tuple(summarise(trial, experiment=experiment) for trial in begun)
+    """Every trial that has begun; the values of one that is only enqueued are not all known yet."""
+    begun = (trial for trial in trials if trial.state != TrialState.WAITING or is_parked(trial))
+    return tuple(
+        summarise(trial, experiment=experiment, coordinated=coordinated) for trial in begun
+    )

@@ -7,17 +7,26 @@ from typing import Literal
 
 from finesweep.training.hyperparameters import Hyperparameters
 
-TrialStateName = Literal[
-    "running", "complete", "pruned", "failed", "diverged", "interrupted", "timeout"
+Ending = Literal[
+    "completed", "pruned", "failed", "diverged", "out_of_memory", "preempted", "interrupted"
 ]
+"""How an attempt of a trial ends.
+
+``failed``: the user's code or data. ``diverged``: a loss or the metric became NaN or infinite.
+``preempted``: the machine took the worker, or the sweep, away. ``interrupted``: the user, or the
+end of the sweep's time, stopped it.
+"""
+
+TrialStateName = Literal["running"] | Ending
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialSummary:
     """One trial as it is shown to people.
 
-    ``metrics`` are those of its last tick. ``reason`` says why it is not complete. ``seconds`` is
-    how long it trained, and None where the coordinator died before it could say.
+    ``state`` is how its last attempt ended; one that was interrupted or preempted goes on with the
+    sweep. ``metrics`` are those of its last tick. ``reason`` says why it is not complete.
+    ``seconds`` is how long it trained, and None where the coordinator died before it could say.
     """
 
     number: int
@@ -27,6 +36,7 @@ class TrialSummary:
     seconds: float | None
     reason: str | None
     run_id: str | None
+    attempts: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,21 +17,21 @@ from optuna.trial import FrozenTrial
 
 from finesweep.config import SweepConfig
 from finesweep.sweeps.grid import Grid, GridSampler
-from finesweep.sweeps.record import is_retry
 
 TPE_STARTUP_TRIALS = 10
 CMAES_STARTUP_TRIALS = 5
 
 
-def build_sampler(config: SweepConfig, trials: Sequence[FrozenTrial]) -> BaseSampler:
-    """The sampler that proposes the trial after ``trials``.
+def build_sampler(
+    config: SweepConfig, trials: Sequence[FrozenTrial], *, number: int
+) -> BaseSampler:
+    """The sampler that proposes trial ``number``.
 
-    Args:
-        config: the sweep.
-        trials: all trials of the study so far, in whatever state.
+    ``trials`` are all trials of the study so far, in whatever state.
     """
     sampler = config.sampler
-    seed = _draw_seed(sampler.seed, trials)
+    # Of the trial's own, so that one that is taken up again draws what it would have drawn.
+    seed = int(np.random.SeedSequence([sampler.seed, number]).generate_state(1)[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         match sampler.name:
@@ -62,9 +62,3 @@ def _cmaes(seed: int, n_startup_trials: int) -> BaseSampler:
         independent_sampler=optuna.samplers.RandomSampler(seed=seed),
         warn_independent_sampling=False,
     )
-
-
-def _draw_seed(seed: int, trials: Sequence[FrozenTrial]) -> int:
-    """A seed for the next draw; retries repeat a draw and are not counted."""
-    draw = sum(not is_retry(trial) for trial in trials)
-    return int(np.random.SeedSequence([seed, draw]).generate_state(1)[0])

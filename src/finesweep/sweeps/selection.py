@@ -16,12 +16,14 @@ from finesweep import registry
 from finesweep.config import SweepConfig
 from finesweep.errors import SweepFailedError
 from finesweep.registry.packaging import CHECKPOINT_FOLDER
-from finesweep.sweeps.engines._base import Died, Engine, Evaluated, Evaluation, Failed
+from finesweep.sweeps.engines._base import Died, Engine, Evaluation, Failed
+from finesweep.sweeps.measuring import measure
 from finesweep.sweeps.progress import endings
 from finesweep.sweeps.record import RUN_ID, record_of
 from finesweep.sweeps.result import Registered
 from finesweep.sweeps.space import complete
-from finesweep.tracking import SweepRun, TrackingStore, TrialRun
+from finesweep.sweeps.trial_runs import TrialRuns
+from finesweep.tracking import SweepRun, TrackingStore
 from finesweep.tracking.mlflow_access import translated
 from finesweep.tracking.trial_run import MODEL_FOLDER
 
@@ -78,6 +80,7 @@ class Selector:
         *,
         store: TrackingStore,
         sweep_run: SweepRun,
+        runs: TrialRuns,
         engine: Engine,
         workdir: Path,
     ) -> None:
@@ -85,6 +88,7 @@ class Selector:
         self._config = config
         self._store = store
         self._sweep_run = sweep_run
+        self._runs = runs
         self._engine = engine
         self._workdir = workdir
 
@@ -113,17 +117,22 @@ class Selector:
         run_id = best.user_attrs[RUN_ID]
         hyperparameters = complete(best.params, experiment=self._config.experiment)
         with self._checkpoint(run_id) as checkpoint:
-            self._engine.submit(
+            measured = measure(
+                self._engine,
                 Evaluation(
                     trial=best.number,
                     checkpoint=checkpoint,
                     max_length=hyperparameters.max_length,
                     split="test",
-                )
+                ),
             )
-            metrics = self._await_metrics(best.number)
-        TrialRun(self._store, run_id, self._sweep_run.experiment_id).log_metrics(metrics)
-        return metrics
+        if not isinstance(measured, dict):
+            raise SweepFailedError(
+                f"the best trial ({best.number}) could not be measured on the test split: "
+                f"{_why(measured)}\nmend the cause and run the same command: the trials are kept"
+            )
+        self._runs.known(run_id).log_metrics(measured)
+        return measured
 
     @contextmanager
     def _checkpoint(self, run_id: str) -> Iterator[Path]:
@@ -139,19 +148,6 @@ class Selector:
                 )
         finally:
             shutil.rmtree(copy, ignore_errors=True)
-
-    def _await_metrics(self, trial: int) -> dict[str, float]:
-        failure = f"the best trial ({trial}) could not be measured on the test split"
-        advice = "mend the cause and run the same command: the trials are kept"
-        while True:
-            for event in self._engine.wait():
-                match event:
-                    case Evaluated():
-                        return dict(event.metrics)
-                    case Failed():
-                        raise SweepFailedError(f"{failure}: {event.kind}: {event.reason}; {advice}")
-                    case Died():
-                        raise SweepFailedError(f"{failure}: {event.detail}\n{advice}")
 
     def _register(self, best: FrozenTrial) -> Registered | None:
         wanted = self._config.register_as
@@ -179,6 +175,10 @@ class Selector:
             registered = selection.registered
             tags["finesweep.registered"] = f"{registered.name} version {registered.version}"
         self._sweep_run.set_tags(tags)
+
+
+def _why(event: Failed | Died) -> str:
+    return event.detail if isinstance(event, Died) else f"{event.kind}: {event.reason}"
 
 
 def _why_none_completed(trials: Sequence[FrozenTrial]) -> str:

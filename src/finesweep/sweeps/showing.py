@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import optuna
 from optuna.trial import TrialState
 
 from finesweep.errors import StudyError
+from finesweep.sweeps.lock import read_holder
 from finesweep.sweeps.progress import trials_done
 from finesweep.sweeps.record import summarise, summarise_all
 from finesweep.sweeps.result import StudySummary, SweepResult
@@ -22,14 +25,18 @@ from finesweep.sweeps.study import (
 )
 
 
-def load_result(study_url: str, name: str) -> SweepResult:
+def load_result(study_url: str, name: str, *, workdir: Path | None = None) -> SweepResult:
     """A sweep as far as it has come, from the study alone.
+
+    ``workdir`` is where the lock of a study on a database server stands.
 
     Raises:
         StudyError: there is no such sweep, or the database cannot be used.
     """
+    holder = read_holder(study_url, name, workdir=workdir or Path())
     with translated(study_url):
-        return result_of(load_study(study_url, name))
+        study = load_study(study_url, name)
+        return result_of(study, coordinated=holder is not None and holder.is_alive)
 
 
 def list_studies(study_url: str) -> list[StudySummary]:
@@ -45,8 +52,8 @@ def list_studies(study_url: str) -> list[StudySummary]:
         return [_summary(optuna.load_study(storage=storage, study_name=name)) for name in names]
 
 
-def result_of(study: optuna.Study) -> SweepResult:
-    """What the study knows of its sweep.
+def result_of(study: optuna.Study, *, coordinated: bool = True) -> SweepResult:
+    """What the study knows of its sweep; ``coordinated`` says whether somebody runs it.
 
     Raises:
         StudyError: the study was not made by finesweep.
@@ -60,7 +67,11 @@ def result_of(study: optuna.Study) -> SweepResult:
         study_name=study.study_name,
         run_id=study.user_attrs.get(SWEEP_RUN_ID, ""),
         experiment_id=study.user_attrs.get(EXPERIMENT_ID, ""),
-        trials=summarise_all(study.get_trials(deepcopy=False), experiment=config.experiment),
+        trials=summarise_all(
+            study.get_trials(deepcopy=False),
+            experiment=config.experiment,
+            coordinated=coordinated,
+        ),
         best=summarise(best, experiment=config.experiment) if best else None,
         registered=selected.registered if selected else None,
         test_metrics=selected.test_metrics if selected else {},

@@ -5,26 +5,38 @@ from __future__ import annotations
 import contextlib
 import shutil
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from finesweep import registry
 from finesweep.config import ExperimentConfig, to_yaml
 from finesweep.data import PreparedData
-from finesweep.errors import DivergedError, FinesweepError, InterruptedSweep, WorkerDiedError
+from finesweep.errors import (
+    DiskFullError,
+    DivergedError,
+    FinesweepError,
+    InterruptedSweep,
+    OutOfMemoryError,
+    WorkerDiedError,
+)
 from finesweep.registry.packaging import CHECKPOINT_FOLDER
+from finesweep.sweeps.coordinator import RESUME_POINT
+from finesweep.sweeps.deliveries import OUTBOX_FILE, delivering, nothing_waits
 from finesweep.sweeps.engines._base import (
     Assignment,
     Died,
     Engine,
-    Evaluated,
     Evaluation,
     Failed,
     Finished,
     Ticked,
+    WorkerReady,
 )
+from finesweep.sweeps.measuring import measure
 from finesweep.sweeps.observer import SweepObserver
-from finesweep.sweeps.result import TrialSummary
+from finesweep.sweeps.result import Ending, TrialSummary
+from finesweep.sweeps.retention import TRIAL_FOLDER
 from finesweep.sweeps.space import complete
 from finesweep.tracking import TrackingStore, TrialRun
 from finesweep.training.hyperparameters import Hyperparameters
@@ -64,11 +76,16 @@ def run_single(
     """
     values = complete({}, experiment=config)
     # Its own, so that two trainings of one experiment may run side by side.
-    folder = workdir / uuid.uuid4().hex[:12] / f"trial-{ONLY:03d}"
-    with contextlib.closing(engine):
+    folder = workdir / uuid.uuid4().hex[:12] / f"{TRIAL_FOLDER}{ONLY:03d}"
+    with (
+        contextlib.closing(engine),
+        _removed_unless_something_waits(folder.parent),
+        delivering(store, folder.parent) as outbox,
+    ):
         engine.start()
         run = TrialRun.start(
             store,
+            outbox,
             experiment=config.name,
             name=f"train-{config.name}",
             hyperparameters=values,
@@ -79,14 +96,14 @@ def run_single(
         try:
             metrics, seconds = single.fine_tune(values, has_test_split=data.n_test > 0)
         except KeyboardInterrupt as exc:
-            run.end("KILLED", reason="interrupted by the user")
+            run.end("KILLED", ending="interrupted", reason="interrupted by the user")
             raise InterruptedSweep("interrupted; the run is marked KILLED") from exc
         except BaseException as exc:
-            run.end("FAILED", reason=str(exc))
+            run.end("FAILED", ending=_ending(exc), reason=str(exc))
             raise
         finally:
-            shutil.rmtree(folder.parent, ignore_errors=True)
-        run.end("FINISHED")
+            shutil.rmtree(folder, ignore_errors=True)
+        run.end("FINISHED", ending="completed")
     return SingleResult(
         name=config.name,
         run_id=run.run_id,
@@ -95,6 +112,22 @@ def run_single(
         metrics=metrics,
         seconds=seconds,
     )
+
+
+@contextlib.contextmanager
+def _removed_unless_something_waits(folder: Path) -> Iterator[None]:
+    """Remove the training's folder at the end, if its outbox is empty."""
+    try:
+        yield
+    finally:
+        if nothing_waits(folder / OUTBOX_FILE):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _ending(error: BaseException) -> Ending:
+    if isinstance(error, DivergedError):
+        return "diverged"
+    return "out_of_memory" if isinstance(error, OutOfMemoryError) else "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +146,14 @@ class _Single:
         self.observer.trial_started(ONLY, values, self.run.run_id)
         output = self.folder / "checkpoint"
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.engine.submit(Assignment(trial=ONLY, hyperparameters=values, output=output))
+        self.engine.submit(
+            Assignment(
+                trial=ONLY,
+                hyperparameters=values,
+                output=output,
+                resume_point=self.folder / RESUME_POINT,
+            )
+        )
         finished = self._finished(total_ticks=values.epochs * TICKS_PER_EPOCH)
         metrics = dict(finished.result.metrics)
         packaged = registry.package(output, self.folder / "model", max_length=values.max_length)
@@ -127,7 +167,7 @@ class _Single:
         self.observer.trial_ended(
             TrialSummary(
                 number=ONLY,
-                state="complete",
+                state="completed",
                 hyperparameters=values,
                 metrics=metrics,
                 seconds=finished.result.seconds,
@@ -141,6 +181,8 @@ class _Single:
         while True:
             for event in self.engine.wait():
                 match event:
+                    case WorkerReady():
+                        self.observer.worker_ready(event)
                     case Ticked():
                         self.run.log_tick(event.tick)
                         self.observer.ticked(ONLY, event.tick, total_ticks)
@@ -151,24 +193,27 @@ class _Single:
                         raise _error(event)
 
     def _measured(self, checkpoint: Path, values: Hyperparameters) -> dict[str, float]:
-        self.engine.submit(
+        measured = measure(
+            self.engine,
             Evaluation(
                 trial=ONLY, checkpoint=checkpoint, max_length=values.max_length, split="test"
-            )
+            ),
         )
-        while True:
-            for event in self.engine.wait():
-                match event:
-                    case Evaluated():
-                        self.run.log_metrics(event.metrics)
-                        return dict(event.metrics)
-                    case Failed() | Died():
-                        raise _error(event)
+        if not isinstance(measured, dict):
+            raise _error(measured)
+        self.run.log_metrics(measured)
+        return measured
 
 
 def _error(event: Failed | Died) -> FinesweepError:
     if isinstance(event, Died):
         return WorkerDiedError(event.detail)
-    if event.diverged:
-        return DivergedError(event.reason)
-    return FinesweepError(f"the fine-tuning failed with {event.kind}: {event.reason}")
+    match event.cause:
+        case "diverged":
+            return DivergedError(event.reason)
+        case "out_of_memory":
+            return OutOfMemoryError(event.reason)
+        case "disk_full":
+            return DiskFullError(f"no space is left on the disk ({event.reason})")
+        case "failed":
+            return FinesweepError(f"the fine-tuning failed with {event.kind}: {event.reason}")

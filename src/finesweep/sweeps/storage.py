@@ -7,6 +7,8 @@ claiming the same trial (Optuna reads before it writes).
 
 from __future__ import annotations
 
+import os
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,13 +24,23 @@ from optuna.storages import RDBStorage
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine, make_url
 
-from finesweep.errors import StudyError
+from finesweep.errors import DiskFullError, StudyError
 
-BUSY_SECONDS = 30
+BUSY_SECONDS = 60
+
+# SQLite's own words for a disk without space.
+FULL = "disk is full"
 
 # Tables by which the two databases are told apart; both call their migrations alembic_version.
 OPTUNA_TABLE = "studies"
 FOREIGN_MIGRATIONS = "alembic_version"
+
+# What pip calls the drivers that SQLAlchemy imports.
+_DRIVER_PACKAGES = {
+    "psycopg": "psycopg[binary]",
+    "psycopg2": "psycopg2-binary",
+    "MySQLdb": "mysqlclient",
+}
 
 
 def parse_url(url: str) -> URL:
@@ -53,6 +65,39 @@ def database_file(url: URL) -> Path | None:
         return None
     # SQLite also takes a URI in place of a path: file:/some/where.db?mode=ro
     return Path(unquote(urlsplit(name).path) if name.startswith("file:") else name)
+
+
+def require_usable(url: str) -> None:
+    """Raise ``StudyError`` for a database that could not be opened; make and write nothing.
+
+    Asked before the tracking store is made, so that a mistake in one leaves nothing of the other.
+    What cannot be known without writing, ``open_storage`` says.
+    """
+    parsed = parse_url(url)
+    file = database_file(parsed)
+    if file is None and parsed.get_backend_name() == "sqlite":
+        return
+    if file is not None and not file.exists():
+        _require_place(file)
+        return
+    with _opening(parsed):
+        if OPTUNA_TABLE in _tables(parsed):
+            RDBStorage(_full(parsed), engine_kwargs=_engine_options(parsed)).remove_session()
+
+
+def _require_place(file: Path) -> None:
+    """A new database needs a folder that is there, or that can be made."""
+    place = next(parent for parent in file.absolute().parents if parent.exists())
+    if not place.is_dir():
+        raise StudyError(
+            f"expected a folder for the study's database at {place}, found a file; move it away, "
+            "or name another database"
+        )
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise StudyError(
+            f"cannot write to {place}, where the study's database is to be kept; make it writable "
+            "or name another database"
+        )
 
 
 def open_storage(url: str, *, writable: bool) -> RDBStorage:
@@ -86,22 +131,51 @@ def open_storage(url: str, *, writable: bool) -> RDBStorage:
 
 
 def _open(url: URL) -> RDBStorage:
-    shown = url.render_as_string(hide_password=True)
-    full_url = url.render_as_string(hide_password=False)
+    with _opening(url):
+        _tables(url)
+        return RDBStorage(_full(url), engine_kwargs=_engine_options(url))
+
+
+def _full(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
+
+
+def _shown(url: URL) -> str:
+    """What a message calls a database: its file as it is written, or its URL without a password."""
+    file = database_file(url)
+    return str(file) if file is not None else url.render_as_string(hide_password=True)
+
+
+def _address(url: URL) -> str:
+    """The URL to type; the path of a file as it is, where SQLAlchemy writes ``%C3%BC`` for ü."""
+    file = database_file(url)
+    return f"sqlite:///{file}" if file is not None else url.render_as_string(hide_password=True)
+
+
+@contextmanager
+def _opening(url: URL) -> Iterator[None]:
+    """Turn what keeps a database from being opened into one line for the user."""
+    shown = _shown(url)
     try:
-        with translated(full_url):
-            _refuse_foreign(url)
-            return RDBStorage(full_url, engine_kwargs=_engine_options(url))
-    except (ImportError, sqlalchemy.exc.NoSuchModuleError) as exc:
+        with translated(_full(url)):
+            yield
+    except sqlalchemy.exc.NoSuchModuleError as exc:
         raise StudyError(
-            f"no driver is installed for {shown} ({exc}); install it, for PostgreSQL with "
-            "'pip install psycopg2-binary'"
+            f"expected a database of SQLite, PostgreSQL or MySQL, received {shown} ({exc}); "
+            "no driver is installed for it"
+        ) from exc
+    except ImportError as exc:
+        package = _DRIVER_PACKAGES.get(exc.name or "", exc.name)
+        raise StudyError(
+            f"no driver is installed for {shown} ({exc}); install it: pip install '{package}'"
         ) from exc
     except (RuntimeError, alembic.util.CommandError) as exc:
+        # Optuna knows the past: what it can bring up to date, it says so.
+        upgrade = f"run: optuna storage upgrade --storage {shlex.quote(_address(url))}"
+        advice = upgrade if "upgrade" in str(exc) else "install the version that made it"
         raise StudyError(
             f"the study database {shown} was made by another version of Optuna (this one is "
-            f"{optuna.__version__}); run 'optuna storage upgrade --storage {shown}', or install "
-            "the version that made it"
+            f"{optuna.__version__}); {advice}, or name another database with --study"
         ) from exc
 
 
@@ -113,8 +187,8 @@ def translated(url: str) -> Iterator[None]:
     except sqlalchemy.exc.NoSuchModuleError:
         raise
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as exc:
-        shown = parse_url(url).render_as_string(hide_password=True)
-        raise StudyError(_complaint(exc, shown)) from exc
+        complaint = _complaint(exc, _shown(parse_url(url)))
+        raise (DiskFullError if FULL in complaint else StudyError)(complaint) from exc
 
 
 def _complaint(exc: Exception, shown: str) -> str:
@@ -122,7 +196,9 @@ def _complaint(exc: Exception, shown: str) -> str:
     cause = exc.__cause__ if isinstance(exc, optuna.exceptions.StorageInternalError) else exc
     original = getattr(cause, "orig", None) or cause or exc
     words = " ".join(str(original).split())
-    if "readonly" in words or "read-only" in words:
+    if FULL in words:
+        advice = "free some space and run the same command"
+    elif "readonly" in words or "read-only" in words:
         advice = "it is read-only: make the file and its directory writable"
     elif "not a database" in words or "malformed" in words:
         advice = "it is damaged or no SQLite database: restore a copy, or move it away"
@@ -135,22 +211,25 @@ def _complaint(exc: Exception, shown: str) -> str:
     return f"the study database {shown} cannot be used ({words}); {advice}"
 
 
-def _refuse_foreign(url: URL) -> None:
-    """Keep off a database that something else migrates, before Optuna writes tables into it."""
+def _tables(url: URL) -> set[str]:
+    """The tables of a database; one that something else migrates is refused.
+
+    Optuna would write its own into it.
+    """
     file = database_file(url)
     if file is not None and not file.exists():
-        return
+        return set()
     engine = sqlalchemy.create_engine(url)
     try:
         tables = set(sqlalchemy.inspect(engine).get_table_names())
     finally:
         engine.dispose()
     if FOREIGN_MIGRATIONS in tables and OPTUNA_TABLE not in tables:
-        shown = url.render_as_string(hide_password=True)
         raise StudyError(
-            f"the database {shown} belongs to something else (perhaps to MLflow); Optuna needs "
-            "one of its own: name another"
+            f"the database {_shown(url)} belongs to something else (perhaps to MLflow); Optuna "
+            "needs one of its own: name another"
         )
+    return tables
 
 
 def _engine_options(url: URL) -> dict[str, Any]:

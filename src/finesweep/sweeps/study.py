@@ -1,10 +1,10 @@
-"""The study of a sweep: opened or made, checked against its configuration, freed of dead trials."""
+"""The study of a sweep: opened or made, and checked against its configuration."""
 
 from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
@@ -15,11 +15,6 @@ from optuna.trial import FrozenTrial, TrialState
 from finesweep.config import SweepConfig, differences, to_plain
 from finesweep.data import DatasetIdentity
 from finesweep.errors import StudyError
-from finesweep.sweeps.record import (
-    RETRY_OF,
-    enqueued_values,
-    is_to_be_retried,
-)
 from finesweep.sweeps.storage import open_storage, translated
 
 CONFIG = "config"
@@ -28,9 +23,21 @@ EXPERIMENT_ID = "experiment_id"
 STOPPED_BY = "stopped_by"
 NOT_ENDED = "it has not come to its end"
 
-# What may change between two calls of the same sweep: its budget and what becomes of its result.
+# What may change between two calls of the same sweep: its budgets and what becomes of its results.
 # The place of the data may change too, for its digest is compared instead.
-NO_CHANGE = frozenset({"trials", "timeout", "register", "experiment.data.path"})
+NO_CHANGE = frozenset(
+    {
+        "trials",
+        "timeout",
+        "patience",
+        "retries",
+        "max_failures",
+        "keep_checkpoints",
+        "disk_limit",
+        "register",
+        "experiment.data.path",
+    }
+)
 
 
 def silence_optuna() -> None:
@@ -105,7 +112,7 @@ def adopt_configuration(
         raise StudyError(
             f"the sweep '{study.study_name}' was started with another configuration:\n"
             + "\n".join(lines)
-            + "\nput this back to continue it, or give the sweep another name (--set name=…)"
+            + "\nput this back to continue it, or start another sweep with --new NAME"
         )
     study.set_user_attr(CONFIG, wanted)
 
@@ -122,17 +129,22 @@ def enqueue_first(study: optuna.Study, config: SweepConfig) -> None:
         study.enqueue_trial({name: values[name] for name in searched if name in values})
 
 
-def enqueue_retries(study: optuna.Study) -> None:
-    """Enqueue every interrupted trial's values again, unless that was done before."""
-    trials = study.get_trials(deepcopy=False)
-    retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
-    for trial in trials:
-        if is_to_be_retried(trial) and trial.number not in retried:
-            values = {**enqueued_values(trial), **trial.params}
-            study.enqueue_trial(values, user_attrs={RETRY_OF: trial.number})
+def next_number(trials: Sequence[FrozenTrial]) -> int:
+    """The number of the trial that the next ask gives: the first that waits, else a new one."""
+    waiting = (trial.number for trial in trials if trial.state == TrialState.WAITING)
+    return min(waiting, default=len(trials))
 
 
-def zombies(study: optuna.Study) -> list[FrozenTrial]:
+def park(study: optuna.Study, number: int) -> None:
+    """Put a running trial back among those that wait: the next ask takes it up again."""
+    # Optuna's study has no word for this; its storage does.
+    storage = study._storage
+    study_id = storage.get_study_id_from_name(study.study_name)
+    trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
+    storage.set_trial_state_values(trial_id, state=TrialState.WAITING)
+
+
+def left_running(study: optuna.Study) -> list[FrozenTrial]:
     """Trials that a dead coordinator left RUNNING; its lock is ours, so nobody runs them."""
     return list(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
 

@@ -12,15 +12,24 @@ from finesweep.config import SweepConfig, to_yaml
 from finesweep.data import PreparedData
 from finesweep.errors import InterruptedSweep
 from finesweep.sweeps.coordinator import Coordinator
-from finesweep.sweeps.ending import reap
+from finesweep.sweeps.deliveries import (
+    BREAK_OFF_PATIENCE_SECONDS,
+    OUTBOX_FILE,
+    deliver,
+    nothing_waits,
+    what_is_left,
+)
+from finesweep.sweeps.disk import DiskPlan, check_disk, full_disk_told
 from finesweep.sweeps.engines._base import Engine
-from finesweep.sweeps.lock import coordinator_lock
+from finesweep.sweeps.lock import Hold, coordinator_lock
 from finesweep.sweeps.observer import SweepObserver
 from finesweep.sweeps.progress import trials_done, trials_left
 from finesweep.sweeps.pruners import build_pruner
-from finesweep.sweeps.result import SweepResult
+from finesweep.sweeps.reconcile import find_mismatches, mend
+from finesweep.sweeps.result import Ending, SweepResult
 from finesweep.sweeps.selection import Selector, is_selected
 from finesweep.sweeps.showing import result_of
+from finesweep.sweeps.stopping import StopRequest
 from finesweep.sweeps.storage import translated
 from finesweep.sweeps.study import (
     EXPERIMENT_ID,
@@ -29,11 +38,12 @@ from finesweep.sweeps.study import (
     SWEEP_RUN_ID,
     adopt_configuration,
     enqueue_first,
-    enqueue_retries,
+    left_running,
     open_study,
-    zombies,
 )
-from finesweep.tracking import RunStatus, SweepRun, TrackingStore
+from finesweep.sweeps.take_up import take_up
+from finesweep.sweeps.trial_runs import TrialRuns
+from finesweep.tracking import Delivery, Outbox, RunStatus, SweepRun, TrackingStore
 from finesweep.training.progress import TrainingSetup
 
 
@@ -47,22 +57,26 @@ def run_sweep(
     engine: Engine,
     observer: SweepObserver,
     workdir: Path,
+    stop: StopRequest | None = None,
 ) -> SweepResult:
     """Run a sweep, or go on with the one of this name, up to its total of trials.
 
     A sweep that has come to its end is shown and not touched. The engine is closed in any case.
-    ``workdir`` holds what trials write before it is in their MLflow runs.
+    ``workdir`` holds what trials write before it is in their MLflow runs. Whoever asks ``stop``
+    ends the sweep at the next tick of each running trial; a KeyboardInterrupt ends it at once.
 
     Raises:
         StudyError: the study cannot be opened, is held by another process, or was started with
-            another configuration.
+            another configuration; or the disk has no room for what is planned.
         SweepFailedError: the same error ended several trials in a row, or no trial completed.
-        InterruptedSweep: Ctrl-C; the same command goes on with the sweep.
+        DiskFullError: no space is left.
+        TrackingError: the tracking store cannot be reached, or went away and did not come back.
+        InterruptedSweep: the user, or the machine, stopped it; the same command goes on with it.
     """
     with (
         contextlib.closing(engine),
         translated(study_url),
-        coordinator_lock(study_url, config.name, workdir=workdir),
+        coordinator_lock(study_url, config.name, workdir=workdir) as hold,
     ):
         study = open_study(
             study_url,
@@ -72,19 +86,34 @@ def run_sweep(
         )
         adopt_configuration(study, config, dataset=data.identity)
         enqueue_first(study, config)
-        if _has_come_to_its_end(study, config):
+        outbox_file = workdir / OUTBOX_FILE
+        if _has_come_to_its_end(study, config) and nothing_waits(outbox_file):
             return _show(study, config, observer=observer)
-        sweep_run = _sweep_run(study, config, setup=setup, data=data, store=store)
-        sweep = _Sweep(
-            study=study,
-            config=config,
-            sweep_run=sweep_run,
-            store=store,
-            engine=engine,
-            observer=observer,
+        check_disk(
+            DiskPlan.of(config, checkpoint=setup.checkpoint, workers=engine.size),
+            config,
+            artifacts=store.artifact_root,
             workdir=workdir,
         )
-        return sweep.run(has_test_split=data.n_test > 0)
+        with Outbox.open(outbox_file) as outbox, Delivery(outbox, store) as delivery:
+            sweep_run = _sweep_run(
+                study, config, setup=setup, data=data, store=store, outbox=outbox
+            )
+            sweep = _Sweep(
+                study=study,
+                config=config,
+                sweep_run=sweep_run,
+                runs=TrialRuns(sweep_run, outbox),
+                outbox=outbox,
+                delivery=delivery,
+                store=store,
+                engine=engine,
+                observer=observer,
+                stop=stop or StopRequest(),
+                hold=hold,
+                workdir=workdir,
+            )
+            return sweep.run(has_test_split=data.n_test > 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,47 +123,73 @@ class _Sweep:
     study: optuna.Study
     config: SweepConfig
     sweep_run: SweepRun
+    runs: TrialRuns
+    outbox: Outbox
+    delivery: Delivery
     store: TrackingStore
     engine: Engine
     observer: SweepObserver
+    stop: StopRequest
+    hold: Hold
     workdir: Path
 
     def run(self, *, has_test_split: bool) -> SweepResult:
         coordinator = Coordinator(
             self.study,
             self.config,
-            sweep_run=self.sweep_run,
+            runs=self.runs,
+            delivery=self.delivery,
             engine=self.engine,
             observer=self.observer,
+            stop=self.stop,
+            hold=self.hold,
             workdir=self.workdir,
         )
         try:
-            self._take_up()
-            stopped_by = coordinator.run()
-            self._select(has_test_split=has_test_split)
+            with full_disk_told():
+                stopped_by = self._run_trials(coordinator)
+                self._settle()
+                self._select(has_test_split=has_test_split)
         except KeyboardInterrupt as exc:
-            self._break_off(coordinator, "KILLED", reason="stopped by the user")
+            reason = self.stop.reason or "stopped by the user"
+            left = self._break_off(coordinator, "KILLED", reason=reason)
             raise InterruptedSweep(
                 f"the sweep '{self.config.name}' was interrupted; the same command goes on with it"
+                + left
             ) from exc
         except BaseException as exc:
             self._break_off(coordinator, "FAILED", reason=f"the sweep failed: {exc}")
             raise
         self.study.set_user_attr(STOPPED_BY, stopped_by)
-        self.sweep_run.end("FINISHED", reason=stopped_by)
+        self.sweep_run.end("FINISHED", ending="completed", reason=stopped_by, outbox=self.outbox)
+        deliver(self.delivery)
         result = result_of(self.study)
         self.observer.sweep_ended(result)
         return result
 
+    def _run_trials(self, coordinator: Coordinator) -> str:
+        self._take_up()
+        with self.stop.heeded():
+            stopped_by = coordinator.run()
+        if self.stop.is_asked:
+            raise KeyboardInterrupt
+        return stopped_by
+
     def _take_up(self) -> None:
         """Put in order what an earlier call left, and tell the observer where the sweep stands."""
         self.study.set_user_attr(STOPPED_BY, NOT_ENDED)
-        reap(self.study, self.sweep_run, store=self.store)
-        enqueue_retries(self.study)
+        take_up(self.study, self.config, runs=self.runs, workdir=self.workdir)
         trials = self.study.get_trials(deepcopy=False)
         self.observer.sweep_started(self.config.trials, trials_done(trials))
         if trials_left(trials, self.config):
             self.engine.start()
+
+    def _settle(self) -> None:
+        """Wait until MLflow has everything, and see to it that it says what the study says."""
+        deliver(self.delivery)
+        mismatches = find_mismatches(self.study, self.sweep_run.trial_runs())
+        if mend(self.study, mismatches, sweep_run=self.sweep_run, runs=self.runs):
+            deliver(self.delivery)
 
     def _select(self, *, has_test_split: bool) -> None:
         selector = Selector(
@@ -142,27 +197,36 @@ class _Sweep:
             self.config,
             store=self.store,
             sweep_run=self.sweep_run,
+            runs=self.runs,
             engine=self.engine,
             workdir=self.workdir,
         )
         selector.select(has_test_split=has_test_split)
+        deliver(self.delivery)
 
-    def _break_off(self, coordinator: Coordinator, status: RunStatus, *, reason: str) -> None:
-        """End what runs, as far as that is possible; what is not, the next call reaps.
+    def _break_off(self, coordinator: Coordinator, status: RunStatus, *, reason: str) -> str:
+        """End what runs, as far as that is possible; what is not, the next call takes up.
 
-        Never raises: why the sweep ended early is what the user must see.
+        Never raises: why the sweep ended early is what the user must see. Returns what is to be
+        added to that.
         """
+        delivered = False
+        with contextlib.suppress(Exception):
+            coordinator.abandon(reason)
         with contextlib.suppress(Exception):
             self.study.set_user_attr(STOPPED_BY, reason)
-            coordinator.abandon(reason)
             # A trial that was only just asked for is not known to the coordinator.
-            reap(self.study, self.sweep_run, store=self.store)
-            self.sweep_run.end(status, reason=reason)
+            take_up(self.study, self.config, runs=self.runs, workdir=self.workdir)
+        with contextlib.suppress(Exception):
+            ending: Ending = "failed" if status == "FAILED" else self.stop.ending or "interrupted"
+            self.sweep_run.end(status, ending=ending, reason=reason, outbox=self.outbox)
+            delivered = self.delivery.flush(BREAK_OFF_PATIENCE_SECONDS)
+        return "" if delivered else f". {what_is_left(self.delivery.state)}"
 
 
 def _has_come_to_its_end(study: optuna.Study, config: SweepConfig) -> bool:
     left = trials_left(study.get_trials(deepcopy=False), config)
-    return not left and not zombies(study) and is_selected(study, config)
+    return not left and not left_running(study) and is_selected(study, config)
 
 
 def _show(study: optuna.Study, config: SweepConfig, *, observer: SweepObserver) -> SweepResult:
@@ -180,11 +244,12 @@ def _sweep_run(
     setup: TrainingSetup,
     data: PreparedData,
     store: TrackingStore,
+    outbox: Outbox,
 ) -> SweepRun:
     """The MLflow run above the trials': a new study's is begun, a continued one's reopened."""
     run_id = study.user_attrs.get(SWEEP_RUN_ID)
     if run_id is not None:
-        return SweepRun.resume(store, run_id)
+        return SweepRun.resume(store, run_id, outbox=outbox)
     sweep_run = SweepRun.start(
         store,
         experiment=config.experiment.name,

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from finesweep.sweeps import SweepResult
     from finesweep.sweeps.result import Registered
 
+BYTES_A_WEIGHT = 4
+
 EXAMPLES = options.examples(
     "run sweeps/quickstart.yaml",
     "run sweeps/headlines.yaml --plan",
-    "run sweeps/headlines.yaml --trials 40 --timeout 2h",
-    "run sweeps/headlines.yaml --set experiment.data.path=other.json --set name=other",
+    "run sweeps/headlines.yaml --trials 40 --timeout 2h --workers auto",
+    "run sweeps/headlines.yaml --set experiment.data.path=other.json --new other",
 )
 
 
@@ -36,9 +38,17 @@ def run(
         str | None, typer.Option(metavar="TIME", help="Stop after 90s, 30m or 2h; go on later.")
     ] = None,
     workers: Annotated[
-        int,
-        typer.Option(metavar="N", min=1, help="Trials at a time, each with cores of its own."),
-    ] = 1,
+        str,
+        typer.Option(
+            metavar="N|auto",
+            help="Trials at a time, each with cores (or a GPU) of its own; auto: as many as the "
+            "cores, GPUs and free memory allow.",
+        ),
+    ] = "1",
+    new: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Start another sweep under this name, from this file."),
+    ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Show what would be run, and run nothing.")
     ] = False,
@@ -49,9 +59,12 @@ def run(
     """Run a sweep, or go on with one that was stopped.
 
     Each trial fine-tunes DistilBERT and is a run in MLflow; the best one is registered if the file
-    says so. Ctrl-C stops a sweep at any time: what is done is kept, and the same command goes on
-    to the same total of trials. All of it is in mlruns/ of the working directory, or in the store
-    that MLFLOW_TRACKING_URI names.
+    says so. All of it is in mlruns/ of the working directory, or in the store that
+    MLFLOW_TRACKING_URI names.
+
+    Ctrl-C stops a sweep at the next tick of each trial, a second one at once. Whatever stopped it,
+    a kill or a crash too, the same command goes on to the same total of trials, each from its last
+    resume point.
     """
     from finesweep.cli.preparing import make_ready
     from finesweep.config import load_sweep
@@ -59,31 +72,49 @@ def run(
     given = list(overrides or [])
     given += [f"trials={trials}"] if trials is not None else []
     given += [f"timeout={timeout}"] if timeout is not None else []
+    given += [f"name={new}"] if new is not None else []
+    count = _count_of(workers)
     config = load_sweep(sweep, given)
     ready = make_ready(config.experiment, longest=config.longest_max_length)
     if plan:
         _print_plan(config, ready, as_json=as_json)
         return
-    result = _run(config, ready, study=options.study_url(study), workers=workers)
+    result = _run(config, ready, study=options.study_url(study), workers=count)
     _print_result(result, as_json=as_json)
 
 
-def _run(config: SweepConfig, ready: Ready, *, study: str, workers: int) -> SweepResult:
-    from finesweep.cli.interrupts import signals_as_interrupt
+def _count_of(workers: str) -> int | None:
+    """``--workers`` as a number; None for ``auto``."""
+    if workers == "auto":
+        return None
+    if not workers.isdecimal() or int(workers) < 1:
+        raise typer.BadParameter(
+            f"expected a whole number of at least 1, or auto, received {workers!r}",
+            param_hint="'--workers'",
+        )
+    return int(workers)
+
+
+def _run(config: SweepConfig, ready: Ready, *, study: str, workers: int | None) -> SweepResult:
+    from finesweep.cli.interrupts import signals_ask
     from finesweep.cli.progress import SweepProgress, waiting
     from finesweep.sweeps.engines.local import LocalEngine
 
     workdir = options.STORE_FOLDER.absolute() / "work" / config.name
     with waiting("opening the tracking store and the study"):
         from finesweep.sweeps import run_sweep
+        from finesweep.sweeps.stopping import StopRequest
         from finesweep.sweeps.storage import parse_url
         from finesweep.tracking import TrackingStore
 
         # Before the store is made, and that before any process starts.
         parse_url(study)
         store = TrackingStore.open()
+    if workers is None:
+        workers = _chosen_workers(config, ready)
     engine = LocalEngine(ready.setup, workers=workers, logs=workdir / "logs")
-    with signals_as_interrupt(), SweepProgress(metric=config.experiment.metric) as progress:
+    stop = StopRequest()
+    with signals_ask(stop), SweepProgress(metric=config.experiment.metric) as progress:
         return run_sweep(
             config,
             setup=ready.setup,
@@ -93,7 +124,20 @@ def _run(config: SweepConfig, ready: Ready, *, study: str, workers: int) -> Swee
             engine=engine,
             observer=progress,
             workdir=workdir,
+            stop=stop,
         )
+
+
+def _chosen_workers(config: SweepConfig, ready: Ready) -> int:
+    """What ``auto`` comes to here, and says so."""
+    from finesweep.cli.console import note
+    from finesweep.sweeps.disk import weights_size
+    from finesweep.sweeps.machine import choose_workers
+
+    parameters = weights_size(ready.checkpoint) // BYTES_A_WEIGHT
+    choice = choose_workers(parameters=parameters, trials=config.trials)
+    note(choice.why)
+    return choice.workers
 
 
 def _print_plan(config: SweepConfig, ready: Ready, *, as_json: bool) -> None:

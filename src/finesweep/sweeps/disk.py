@@ -1,0 +1,105 @@
+"""Whether the disk has room for what a sweep is about to write."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from finesweep.config import SweepConfig
+from finesweep.config.quantities import size_in_words
+from finesweep.errors import DiskFullError, StudyError
+from finesweep.sweeps.engines._causes import FULL
+
+WEIGHTS_FILE = "model.safetensors"
+
+# A resume point holds the weights and Adam's two moments; a new one is written beside the old.
+_COPIES_IN_RESUME_POINTS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiskPlan:
+    """The most a sweep has on disk at once, in bytes: models kept, and files of running trials."""
+
+    models: int
+    working: int
+
+    @classmethod
+    def of(cls, config: SweepConfig, *, checkpoint: Path, workers: int) -> DiskPlan:
+        """What ``config`` will need with so many workers, each model as large as ``checkpoint``."""
+        model = weights_size(checkpoint)
+        keep = config.trials if config.keep_checkpoints == "all" else config.keep_checkpoints
+        # One more than is kept: the worst is removed after the new one has come.
+        models = model * min(config.trials, keep + 1)
+        working = workers * model * (_COPIES_IN_RESUME_POINTS + 1)
+        if config.disk_limit is not None:
+            models = max(model, min(models, config.disk_limit - working))
+        return cls(models=models, working=working)
+
+
+def check_disk(
+    plan: DiskPlan, config: SweepConfig, *, artifacts: Path | None, workdir: Path
+) -> None:
+    """Refuse to start what would fill the disk.
+
+    ``artifacts`` is where models are stored; None where that is not on this machine.
+
+    Raises:
+        StudyError: too little is free, or ``disk_limit`` is less than one running trial needs.
+    """
+    least = plan.models + plan.working
+    if config.disk_limit is not None and config.disk_limit < least:
+        raise StudyError(
+            f"the best model and the files of running trials need {size_in_words(least)} of disk, "
+            f"but disk_limit is {size_in_words(config.disk_limit)}; raise it, or use fewer workers"
+        )
+    needs: Counter[Path] = Counter({workdir: plan.working})
+    if artifacts is not None:
+        needs[artifacts] += plan.models
+    by_device: Counter[int] = Counter()
+    folders = {folder: _existing(folder) for folder in needs}
+    for folder, size in needs.items():
+        by_device[folders[folder].stat().st_dev] += size
+    for folder, there in folders.items():
+        needed, free = by_device[there.stat().st_dev], shutil.disk_usage(there).free
+        if needed > free:
+            raise StudyError(
+                f"the sweep needs about {size_in_words(needed)} of disk at {folder} for "
+                f"{config.keep_checkpoints} models and the files of running trials, but "
+                f"{size_in_words(free)} are free; free some, or lower keep_checkpoints or the "
+                "number of workers"
+            )
+
+
+@contextmanager
+def full_disk_told() -> Iterator[None]:
+    """Turn the system's error for a full disk into ours.
+
+    Raises:
+        DiskFullError: no space is left.
+    """
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno not in FULL:
+            raise
+        raise DiskFullError(
+            f"no space is left on the disk ({exc}); free some and run the same command: it goes on "
+            "from the last resume points"
+        ) from exc
+
+
+def weights_size(checkpoint: Path) -> int:
+    """The bytes of a checkpoint's weights; 0 where it has none yet."""
+    file = checkpoint / WEIGHTS_FILE
+    return file.stat().st_size if file.exists() else 0
+
+
+def _existing(folder: Path) -> Path:
+    """The nearest folder above that is there already."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder

@@ -1,0 +1,98 @@
+"""Which trials keep their model: the best so many, as far as the disk's limit allows.
+
+The study remembers what is kept (its attribute ``kept``: trial number to bytes), so that a sweep
+that goes on, or is continued with another ``keep_checkpoints``, removes what is too much. A model
+that a registered version points to is not removed from the store, whatever is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from finesweep.config import SweepConfig
+from finesweep.config.quantities import size_in_words
+
+KEPT = "kept"
+TRIAL_FOLDER = "trial-"
+
+Remove = Callable[[int, str], None]
+
+
+class Retention:
+    """Decides, trial by trial, whose model stays."""
+
+    def __init__(self, study: optuna.Study, config: SweepConfig, *, workdir: Path) -> None:
+        self._study = study
+        self._config = config
+        self._workdir = workdir
+
+    def is_worth_keeping(self, value: float) -> bool:
+        """Whether a trial that completes with ``value`` would be among those that are kept."""
+        keep = self._config.keep_checkpoints
+        if keep == "all":
+            return True
+        better = [trial for trial in self._ranked() if not self._is_better(value, trial.value)]
+        return len(better) < keep
+
+    def reason(self) -> str:
+        """Why a model is not kept that is not good enough."""
+        return f"not among the best {self._config.keep_checkpoints}"
+
+    def note(self, number: int, size: int) -> None:
+        """The model of a trial, of ``size`` bytes, is on its way to its run."""
+        self._write({**self._kept(), number: size})
+
+    def tidy(self, remove: Remove) -> None:
+        """Let ``remove(number, reason)`` take away the models that are too many, or too much."""
+        kept = self._kept()
+        ranked = [trial.number for trial in self._ranked() if trial.number in kept]
+        keep = self._config.keep_checkpoints
+        limit = self._config.disk_limit
+        surplus = {} if keep == "all" else dict.fromkeys(ranked[keep:], self.reason())
+        working = self._working() if limit is not None else 0
+        # The best stays, whatever the limit: without it the sweep would have no result.
+        for number in reversed(ranked[1:]):
+            total = working + sum(kept[other] for other in ranked if other not in surplus)
+            if limit is None or total <= limit:
+                break
+            surplus.setdefault(number, f"the sweep's limit is {size_in_words(limit)} of disk")
+        for number, reason in surplus.items():
+            remove(number, reason)
+        if surplus:
+            self._write({number: size for number, size in kept.items() if number not in surplus})
+
+    def _working(self) -> int:
+        """What resume points and unfinished checkpoints take up."""
+        return sum(map(folder_size, self._workdir.glob(f"{TRIAL_FOLDER}*")))
+
+    def _ranked(self) -> Sequence[FrozenTrial]:
+        """Completed trials, the best first, the earliest of equals."""
+        completed = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        sign = -1 if self._config.experiment.direction == "maximize" else 1
+        return sorted(completed, key=lambda trial: (sign * trial.value, trial.number))
+
+    def _is_better(self, value: float, other: float | None) -> bool:
+        assert other is not None, "a completed trial has a value"
+        return value > other if self._config.experiment.direction == "maximize" else value < other
+
+    def _kept(self) -> dict[int, int]:
+        stored = self._study.user_attrs.get(KEPT, {})
+        return {int(number): size for number, size in stored.items()}
+
+    def _write(self, kept: dict[int, int]) -> None:
+        self._study.set_user_attr(KEPT, {str(number): size for number, size in kept.items()})
+
+
+def folder_size(folder: Path) -> int:
+    """The bytes of all files below a folder; one that vanishes meanwhile does not count."""
+    total = 0
+    for file in folder.rglob("*"):
+        try:
+            total += file.lstat().st_size if file.is_file() else 0
+        except OSError:
+            continue
+    return total
