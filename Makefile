@@ -16,7 +16,8 @@ PLAIN := With their homes in ashes, residents share harrowing tales of survival 
 SARCASTIC := News anchor hits back at viewer who sent her snarky note about ‘showing too much cleavage’ during broadcast
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test check format parity clean
+CYCLES ?= 200
+.PHONY: help setup sweep test check format parity chaos clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -44,6 +45,9 @@ format: $(VENV)/.installed-dev ## Put the code into its format.
 parity: $(VENV)/.installed-dev ## Compare the model with transformers on torch, live.
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[parity]'
 	$(BIN)/python -m pytest -m parity
+
+chaos: $(VENV)/.installed-dev ## Kill sweeps at random moments, CYCLES times, and count what is lost.
+	$(BIN)/python tests/chaos --cycles $(CYCLES) $(if $(SEED),--seed $(SEED))
 
 clean: ## Remove the environment and the caches; mlruns/ stays.
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -197,7 +197,7 @@ bench.run(bench.config(trials=3, keep_checkpoints=1))
 PLACES = {
     "before the trial's run is made": ("SweepRun.start_trial", True, 1),
     "after the trial's run is made": ("SweepRun.start_trial", False, 1),
-    "before the start is noted": ("coordinator.write_start", True, 1),
+    "before the start is noted": ("starting.write_start", True, 1),
     "before a tick is on record": ("Outbox.put_tick", True, 12),
     "before a tick is reported": ("optuna.Trial.report", True, 12),
     "after a tick was reported": ("optuna.Trial.report", False, 12),
@@ -214,7 +214,7 @@ PLACES = {
 
 IMPORTS = """
 import optuna
-from finesweep.sweeps import coordinator, ending
+from finesweep.sweeps import ending, starting
 from finesweep.sweeps.selection import Selector
 from finesweep.tracking import Outbox, SweepRun, TrialRun
 """

@@ -7,7 +7,6 @@ engine does) nor how a sweep begins and ends (``sweep.py`` does).
 from __future__ import annotations
 
 import math
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,12 +15,11 @@ from optuna.trial import FrozenTrial
 
 from finesweep import registry
 from finesweep.config import SweepConfig
-from finesweep.errors import DiskFullError, TrackingError
+from finesweep.errors import DiskFullError
 from finesweep.sweeps import progress
-from finesweep.sweeps.attempts import accumulation_of, describe_next
+from finesweep.sweeps.attempts import describe_next
 from finesweep.sweeps.ending import RunningTrial, Verdict, end_complete, end_early
 from finesweep.sweeps.engines._base import (
-    Assignment,
     Died,
     Engine,
     Evaluated,
@@ -35,20 +33,16 @@ from finesweep.sweeps.failures import FailureStreak
 from finesweep.sweeps.judge import Judge, answer_for
 from finesweep.sweeps.lock import Hold
 from finesweep.sweeps.observer import SweepObserver
-from finesweep.sweeps.record import RUN_ID, failures_of, write_start
+from finesweep.sweeps.record import RUN_ID
 from finesweep.sweeps.result import Ending, TrialSummary
-from finesweep.sweeps.retention import TRIAL_FOLDER, Retention, folder_size
-from finesweep.sweeps.samplers import build_sampler
-from finesweep.sweeps.space import propose
+from finesweep.sweeps.retention import Retention, folder_size
+from finesweep.sweeps.starting import Starter
 from finesweep.sweeps.stopping import StopRequest
-from finesweep.sweeps.store_watch import StoreWatch
-from finesweep.sweeps.study import next_number, park
 from finesweep.sweeps.trial_runs import TrialRuns
 from finesweep.tracking import Delivery
 from finesweep.tracking.sending import CHECKPOINT_TAG
 from finesweep.training.progress import FineTuned, Tick
 
-RESUME_POINT = "resume.safetensors"
 PRECISION_TAG = "finesweep.precision"
 
 # How often signals, the clock and the tracking store are looked at while no event comes.
@@ -84,7 +78,7 @@ class Coordinator:
         self._retention = Retention(study, config, workdir=workdir)
         self._running: dict[int, RunningTrial] = {}
         self._streak = FailureStreak(limit=config.max_failures)
-        self._store = StoreWatch()
+        self._starter = Starter(study, config, runs=runs, workdir=workdir)
         self._loaded: set[int] = set()
         self._told_of_store = (False, 0)
         self._told_stopping = False
@@ -100,7 +94,7 @@ class Coordinator:
         self._retention.tidy(self._remove_model)
         while True:
             self._fill_slots()
-            if not self._running and not self._store.is_away:
+            if not self._running and (self._is_to_end or not self._starter.store.is_away):
                 return self._why_it_stopped()
             for event in self._engine.wait(LOOK_SECONDS):
                 self._handle(event)
@@ -114,10 +108,15 @@ class Coordinator:
         for running in list(self._running.values()):
             self._end(running, Verdict(ending="interrupted", reason=f"interrupted: {reason}"))
 
+    @property
+    def _is_to_end(self) -> bool:
+        """Whether no trial is started any more: somebody asked, or the time is up."""
+        return self._stop.is_asked or self._judge.time_is_up
+
     def _fill_slots(self) -> None:
-        while self._engine.idle_slots and not self._stop.is_asked and not self._judge.time_is_up:
+        while self._engine.idle_slots and not self._is_to_end and self._starter.store.may_be_asked:
             trials = self._study.get_trials(deepcopy=False)
-            if not progress.trials_left(trials, self._config) or not self._store.may_be_asked:
+            if not progress.trials_left(trials, self._config):
                 break
             self._start_trial(trials)
 
@@ -130,40 +129,14 @@ class Coordinator:
         return progress.describe_end(trials, self._config)
 
     def _start_trial(self, trials: Sequence[FrozenTrial]) -> None:
-        config = self._config
-        number = next_number(trials)
-        self._study.sampler = build_sampler(config, trials, number=number)
-        trial = self._study.ask()
-        hyperparameters = propose(trial, space=config.space, experiment=config.experiment)
-        try:
-            run = self._runs.begin(trial, hyperparameters)
-        except TrackingError as error:
-            park(self._study, trial.number)
-            self._store.is_gone(error, anything_runs=bool(self._running))
-            return
-        self._store.is_there()
-        start = write_start(trial, run_id=run.run_id)
-        folder = self._workdir / f"{TRIAL_FOLDER}{trial.number:03d}"
-        folder.mkdir(parents=True, exist_ok=True)
-        self._running[trial.number] = RunningTrial(
-            trial=trial,
-            run=run,
-            hyperparameters=hyperparameters,
-            folder=folder,
-            attempt=start.attempt,
-            reported=_reported(trials, number),
-        )
-        self._engine.submit(
-            Assignment(
-                trial=trial.number,
-                hyperparameters=hyperparameters,
-                # Of this attempt alone: a worker whose coordinator was killed may still be writing.
-                output=folder / f"attempt-{uuid.uuid4().hex[:8]}" / "checkpoint",
-                resume_point=folder / RESUME_POINT,
-                accumulation=accumulation_of(failures_of(trial)),
+        started = self._starter.start(trials, anything_runs=bool(self._running))
+        if started is not None:
+            running, assignment = started
+            self._running[running.number] = running
+            self._engine.submit(assignment)
+            self._observer.trial_started(
+                running.number, running.hyperparameters, running.run.run_id
             )
-        )
-        self._observer.trial_started(trial.number, hyperparameters, run.run_id)
 
     def _handle(self, event: Event) -> None:
         match event:
@@ -275,7 +248,7 @@ class Coordinator:
 
     def _end_what_only_loads(self) -> None:
         """When the sweep is to end, do not wait for workers that have not begun to train."""
-        if not self._stop.is_asked and not self._judge.time_is_up:
+        if not self._is_to_end:
             return
         training = {worker.trial for worker in self._engine.workers if worker.pid in self._loaded}
         for running in list(self._running.values()):
@@ -316,8 +289,3 @@ class Coordinator:
             run_id=running.run.run_id,
             attempts=running.attempt,
         )
-
-
-def _reported(trials: Sequence[FrozenTrial], number: int) -> set[int]:
-    """The ticks that a trial has reported already; none if it is new."""
-    return set(trials[number].intermediate_values) if number < len(trials) else set()

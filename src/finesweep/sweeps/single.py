@@ -21,7 +21,6 @@ from finesweep.errors import (
     WorkerDiedError,
 )
 from finesweep.registry.packaging import CHECKPOINT_FOLDER
-from finesweep.sweeps.coordinator import RESUME_POINT
 from finesweep.sweeps.deliveries import OUTBOX_FILE, delivering, nothing_waits
 from finesweep.sweeps.engines._base import (
     Assignment,
@@ -38,6 +37,7 @@ from finesweep.sweeps.observer import SweepObserver
 from finesweep.sweeps.result import Ending, TrialSummary
 from finesweep.sweeps.retention import TRIAL_FOLDER
 from finesweep.sweeps.space import complete
+from finesweep.sweeps.starting import RESUME_POINT
 from finesweep.tracking import TrackingStore, TrialRun
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.progress import TICKS_PER_EPOCH

@@ -1,0 +1,80 @@
+"""How a trial begins, or goes on: asked for, proposed, with its run and its folder."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from finesweep.config import SweepConfig
+from finesweep.errors import TrackingError
+from finesweep.sweeps.attempts import accumulation_of
+from finesweep.sweeps.ending import RunningTrial
+from finesweep.sweeps.engines._base import Assignment
+from finesweep.sweeps.record import failures_of, write_start
+from finesweep.sweeps.retention import TRIAL_FOLDER
+from finesweep.sweeps.samplers import build_sampler
+from finesweep.sweeps.space import propose
+from finesweep.sweeps.store_watch import StoreWatch
+from finesweep.sweeps.study import next_number, park
+from finesweep.sweeps.trial_runs import TrialRuns
+
+RESUME_POINT = "resume.safetensors"
+
+
+class Starter:
+    """Makes the next trial ready to be handed out: one that waits for an attempt, or a new one.
+
+    ``store`` is the patience with a tracking store that gives no run.
+    """
+
+    def __init__(
+        self, study: optuna.Study, config: SweepConfig, *, runs: TrialRuns, workdir: Path
+    ) -> None:
+        self._study = study
+        self._config = config
+        self._runs = runs
+        self._workdir = workdir
+        self.store = StoreWatch()
+
+    def start(
+        self, trials: Sequence[FrozenTrial], *, anything_runs: bool
+    ) -> tuple[RunningTrial, Assignment] | None:
+        """The trial after ``trials`` and what its worker is told; None if the store is away.
+
+        Raises:
+            TrackingError: waiting for the store is of no use.
+        """
+        config, number = self._config, next_number(trials)
+        self._study.sampler = build_sampler(config, trials, number=number)
+        trial = self._study.ask()
+        hyperparameters = propose(trial, space=config.space, experiment=config.experiment)
+        try:
+            run = self._runs.begin(trial, hyperparameters)
+        except TrackingError as error:
+            park(self._study, number)
+            self.store.is_gone(error, anything_runs=anything_runs)
+            return None
+        self.store.is_there()
+        folder = self._workdir / f"{TRIAL_FOLDER}{number:03d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        running = RunningTrial(
+            trial=trial,
+            run=run,
+            hyperparameters=hyperparameters,
+            folder=folder,
+            attempt=write_start(trial, run_id=run.run_id).attempt,
+            reported=set(trials[number].intermediate_values) if number < len(trials) else set(),
+        )
+        assignment = Assignment(
+            trial=number,
+            hyperparameters=hyperparameters,
+            # Of this attempt alone: a worker whose coordinator was killed may still be writing.
+            output=folder / f"attempt-{uuid.uuid4().hex[:8]}" / "checkpoint",
+            resume_point=folder / RESUME_POINT,
+            accumulation=accumulation_of(failures_of(trial)),
+        )
+        return running, assignment
