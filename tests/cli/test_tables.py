@@ -34,6 +34,13 @@ def test_a_trial_is_a_row_and_the_best_is_marked(result: SweepResult) -> None:
     assert third.split() == ["*", "t002", "completed", *values]
 
 
+def test_attempts_are_shown_where_a_trial_took_more_than_one(result: SweepResult) -> None:
+    *others, last = result.trials
+    again = replace(result, trials=(*others, replace(last, attempts=3)))
+    *_, first, _, third = lines_of(trials_table(again, width=160), width=160)
+    assert (first.split()[-1], third.split()[-1]) == ("1", "3")
+
+
 @pytest.mark.parametrize("width", [140, 110, 100, 80, 60, 40])
 def test_no_row_is_folded_whatever_the_width(result: SweepResult, width: int) -> None:
     lines = lines_of(trials_table(result, width=width), width=width)

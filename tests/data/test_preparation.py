@@ -253,7 +253,9 @@ def test_a_cache_that_cannot_be_written_is_said_so(
 ) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    with pytest.raises(DataError, match="cannot write the prepared data: .*; free some space"):
+    with pytest.raises(
+        DataError, match="cannot write the prepared data: .*; make room, or .*FINESWEEP_CACHE"
+    ):
         prepare(config(headlines()), name="x", checkpoint=checkpoint, cache=blocked)
 
 

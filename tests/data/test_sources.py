@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,15 @@ def test_what_is_not_there_is_said_with_the_nearest_name(tmp_path: Path) -> None
     assert "expected a file, found a folder" in message(tmp_path, tmp_path)
     assert "received s3://" in message("s3://bucket/x.csv", tmp_path)
     assert "expected packaged:headlines" in message("packaged:tweets", tmp_path)
+
+
+def test_what_is_there_but_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "circle.csv").symlink_to("circle.csv")
+    (tmp_path / "nowhere.csv").symlink_to("gone.csv")
+    os.mkfifo(tmp_path / "pipe.csv")
+    for name in ("circle.csv", "nowhere.csv"):
+        assert "the link leads to no file; mend it" in message(tmp_path / name, tmp_path)
+    assert "found a pipe or a device; save in a file" in message(tmp_path / "pipe.csv", tmp_path)
 
 
 def test_other_bytes_than_expected_are_an_error(tmp_path: Path) -> None:

@@ -76,12 +76,25 @@ def test_what_cannot_be_a_tokenizer_is_an_error(copy: Path, tmp_path: Path) -> N
     (copy / "config.json").write_text("[]")
     assert "config.json: expected a JSON object" in message(copy)
     (copy / "config.json").write_text("{")
-    assert "config.json: not readable" in message(copy)
+    assert "config.json: expected readable JSON" in message(copy)
     (copy / "config.json").write_text("{}")
     (copy / "tokenizer_config.json").write_text('{"pad_token": "<pad>"}')
     assert "the vocabulary has no <pad> token" in message(copy)
     (copy / "tokenizer.json").write_text("{}")
     assert "tokenizer.json: not a readable tokenizer file" in message(copy)
+
+
+def test_a_tokenizer_of_more_words_than_the_model_is_refused(copy: Path) -> None:
+    (copy / "config.json").write_text('{"vocab_size": 5}')
+    assert "expected a tokenizer for the model's 5 words" in message(copy)
+
+
+def test_settings_that_are_no_settings_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n")
+    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": "yes"}')
+    assert "tokenizer_config.json: expected true or false" in message(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"pad_token": {"id": 0}}')
+    assert load_tokenizer(tmp_path).pad_id == 0
 
 
 def test_a_tokenizer_without_cls_and_sep_is_refused(copy: Path) -> None:

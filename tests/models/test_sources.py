@@ -11,8 +11,11 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from finesweep.errors import CheckpointError
 from finesweep.models import packaged
@@ -67,7 +70,14 @@ def test_a_directory_without_config(tmp_path: Path) -> None:
         ("config.json", b'{"model_type": "distil', r"config.json:1: expected readable JSON"),
         ("config.json", b"[1]", "expected a JSON object, received list"),
         ("config.json", b'{"model_type": "distilbert", "dim": "wide"}', "dim.*above 0.*'wide'"),
+        (
+            "config.json",
+            b'{"model_type": "distilbert", "num_labels": 1000000000000}',
+            "num_labels.*from 2 to 100,000, received 1000000000000",
+        ),
+        ("config.json", b"[" * 100_000, "config.json: expected readable JSON"),
         ("model.safetensors", b"not tensors", "expected a whole safetensors file"),
+        ("model.safetensors", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         ("tokenizer.json", b"{", "tokenizer.json:1: expected readable JSON"),
     ],
 )
@@ -84,6 +94,54 @@ def test_a_truncated_weights_file(tiny_copy: Path) -> None:
         read_checkpoint(tiny_copy)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dim": 32}, r"word_embeddings.* of shape \(173, 32\).*received \(173, 16\).*fetch both"),
+        ({"vocab_size": 100}, r"word_embeddings.* of shape \(100, 16\)"),
+        ({"max_position_embeddings": 512}, r"position_embeddings.* of shape \(512, 16\)"),
+        ({"hidden_dim": 16}, r"layer.0.ffn.lin1.weight' of shape \(16, 16\).*received \(32, 16\)"),
+        ({"n_layers": 10**9}, r"layer.2.attention.q_lin.weight', which is not in the file"),
+        ({"model_type": "bert"}, "word_embeddings.weight', which is not in the file"),
+    ],
+)
+def test_a_config_of_another_shape_than_the_weights(
+    tiny_copy: Path, changes: dict[str, object], message: str
+) -> None:
+    file = tiny_copy / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    with pytest.raises(CheckpointError, match=message):
+        read_checkpoint(tiny_copy)
+
+
+def test_a_head_of_another_shape_is_left_to_whoever_loads_the_model(tiny_copy: Path) -> None:
+    file = tiny_copy / "config.json"
+    two = {"id2label": {"0": "a", "1": "b"}, "label2id": {"a": 0, "b": 1}}
+    file.write_text(json.dumps(json.loads(file.read_text()) | two))
+    assert read_checkpoint(tiny_copy).tensors["classifier.weight"].shape == (3, 16)
+
+
+def test_a_bert_whose_tables_do_not_fit_together(
+    bert_checkpoint: tuple[Path, dict[str, Any], dict[str, Any]],
+) -> None:
+    directory, _, tensors = bert_checkpoint
+    name = "bert.embeddings.token_type_embeddings.weight"
+    save_file({**tensors, name: tensors[name][:, :3].copy()}, directory / "model.safetensors")
+    with pytest.raises(CheckpointError, match="model.safetensors: .*tables that do not fit"):
+        read_checkpoint(directory)
+
+
+@pytest.mark.parametrize(
+    "weight_map", [None, [], {}, {"a": 1}, {"a": "../../elsewhere.safetensors"}]
+)
+def test_an_index_that_names_no_files_here(tiny_copy: Path, weight_map: object) -> None:
+    (tiny_copy / "model.safetensors").unlink()
+    index = tiny_copy / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": weight_map}))
+    with pytest.raises(CheckpointError, match="field 'weight_map': .* fetch the checkpoint again"):
+        read_checkpoint(tiny_copy)
+
+
 def test_weights_in_another_format(tiny_copy: Path) -> None:
     (tiny_copy / "model.safetensors").rename(tiny_copy / "pytorch_model.bin")
     with pytest.raises(
@@ -93,9 +151,6 @@ def test_weights_in_another_format(tiny_copy: Path) -> None:
 
 
 def test_weights_that_are_not_numbers(tiny_copy: Path) -> None:
-    import numpy as np
-    from safetensors.numpy import load_file, save_file
-
     file = tiny_copy / "model.safetensors"
     tensors = load_file(file)
     tensors["classifier.bias"][0] = np.nan
@@ -195,6 +250,13 @@ def test_a_hub_id_that_does_not_exist(hub: str, tmp_path: Path) -> None:
     answer = resolve_in_a_process("acme/nothing", endpoint=hub, home=tmp_path).stdout
     assert "the hub has no model 'acme/nothing'" in answer
     assert answer.count("\n") == 1
+
+
+def test_a_cache_of_the_hub_that_cannot_be_written(hub: str, tmp_path: Path) -> None:
+    (tmp_path / "hub").touch()
+    answer = resolve_in_a_process("acme/tiny", endpoint=hub, home=tmp_path).stdout
+    assert f"the hub's cache cannot be used: Not a directory: '{tmp_path / 'hub'}" in answer
+    assert "HF_HOME" in answer
 
 
 def test_no_network(tmp_path: Path) -> None:

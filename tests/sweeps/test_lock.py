@@ -79,3 +79,23 @@ def test_the_lock_stands_next_to_the_database(tmp_path: Path) -> None:
 def test_the_lock_of_a_sqlite_uri_stands_beside_its_file(tmp_path: Path) -> None:
     url = f"sqlite:///file:{tmp_path}/optuna.db?mode=rw&uri=true"
     assert lock_path(url, "s", workdir=tmp_path / "work") == tmp_path / "optuna.db.s.lock"
+
+
+def test_a_lock_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    url = f"sqlite:///{tmp_path}/file/optuna.db"
+    with (
+        pytest.raises(
+            StudyError, match=r"cannot write .*, the lock of the sweep 's' \(File exists"
+        ),
+        coordinator_lock(url, "s", workdir=tmp_path),
+    ):
+        pytest.fail("the lock was taken")
+
+
+def test_an_error_of_the_sweep_is_not_blamed_on_the_lock(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/optuna.db"
+    with pytest.raises(PermissionError), coordinator_lock(url, "s", workdir=tmp_path):
+        raise PermissionError(13, "Permission denied", "elsewhere")
+    with coordinator_lock(url, "s", workdir=tmp_path):
+        pass

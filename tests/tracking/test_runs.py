@@ -21,6 +21,11 @@ def _run(store: TrackingStore, run_id: str) -> Any:
     return store.client.get_run(run_id)
 
 
+def run_ids(sweep: SweepRun) -> dict[int, str]:
+    """Trial to run; of a trial that has two, the later one."""
+    return {run.trial: run.run_id for run in sweep.trial_runs()}
+
+
 def test_a_sweep_is_on_record(store: TrackingStore, sweep: SweepRun) -> None:
     run = _run(store, sweep.run_id)
     assert run.info.run_name == "headlines-lr"
@@ -203,9 +208,9 @@ def test_all_runs_of_a_trial_are_found_and_one_too_many_goes(
     first = next(child for child in found if child.trial == 0)
     assert (first.status, first.ending) == ("KILLED", "pruned")
     assert isinstance(first, ChildRun)
-    assert sweep.trial_run_ids() == {0: runs[0].run_id, 1: runs[2].run_id}
+    assert run_ids(sweep) == {0: runs[0].run_id, 1: runs[2].run_id}
     sweep.discard(runs[2].run_id, "trial 1 has another run")
-    assert sweep.trial_run_ids() == {0: runs[0].run_id, 1: runs[1].run_id}
+    assert run_ids(sweep) == {0: runs[0].run_id, 1: runs[1].run_id}
     gone = _run(store, runs[2].run_id)
     assert gone.info.lifecycle_stage == "deleted"
     assert gone.data.tags["finesweep.discarded"] == "trial 1 has another run"
@@ -222,7 +227,7 @@ def test_trials_of_another_sweep_are_not_ours(
         store, experiment="headlines", name="o", config_yaml="", params={}, dataset=dataset
     )
     other.start_trial(0, hyperparameters, outbox=outbox)
-    assert sweep.trial_run_ids() == {}
+    assert run_ids(sweep) == {}
 
 
 def test_a_sweep_is_continued(
@@ -244,7 +249,7 @@ def test_a_sweep_is_continued(
     assert "finesweep.reason" not in run.data.tags
     assert again.experiment_id == sweep.experiment_id
     assert again.name == "headlines-lr"
-    assert again.trial_run_ids() == {0: trial.run_id}
+    assert run_ids(again) == {0: trial.run_id}
 
 
 def test_what_cannot_be_continued(store: TrackingStore, sweep: SweepRun, outbox: Outbox) -> None:

@@ -50,7 +50,10 @@ def test_a_sweep_on_a_server(
         assert delivery.flush(60), delivery.state
         assert delivery.state.refused == 0, outbox.refusals()
     assert list(outbox.models.iterdir()) == []
-    assert sweep.trial_run_ids() == {0: trials[0].run_id, 1: trials[1].run_id}
+    assert {run.trial: run.run_id for run in sweep.trial_runs()} == {
+        0: trials[0].run_id,
+        1: trials[1].run_id,
+    }
     files = store.client.list_artifacts(trials[0].run_id, "model")
     assert [file.path for file in files] == ["model/MLmodel", "model/checkpoint"]
     assert store.client.list_artifacts(trials[1].run_id, "model") == []

@@ -51,6 +51,7 @@ def trials_table(result: SweepResult, *, width: int) -> Table:
         Column(
             heading="seconds", cell=lambda trial: _shown(trial.seconds, ".0f"), rank=7, number=True
         ),
+        *_attempts(result),
     ]
     return _fitted(columns, result.trials, width=width, is_bold=lambda trial: trial.number == best)
 
@@ -125,6 +126,16 @@ def _metric(name: str, form: str, *, rank: int, heading: str | None = None) -> C
         return _shown(trial.metrics.get(name), form)
 
     return Column(heading=heading or name.replace("/", "/\n"), cell=cell, rank=rank, number=True)
+
+
+def _attempts(result: SweepResult) -> list[Column[TrialSummary]]:
+    """A column for the attempts, if any trial took more than one."""
+    if all(trial.attempts == 1 for trial in result.trials):
+        return []
+    heading = Column[TrialSummary](
+        heading="attempts", cell=lambda trial: str(trial.attempts), rank=9, number=True
+    )
+    return [heading]
 
 
 def _version_accuracy(version: RegisteredVersion) -> str:

@@ -45,7 +45,9 @@ def fetch(
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=f"{key}.")
     except OSError as exc:
         raise DataError(
-            f"cannot write to the cache folder: {exc.strerror}", at=Location(file=str(folder))
+            f"cannot write to the cache folder: {exc.strerror}; make room, or name another folder "
+            "in FINESWEEP_CACHE",
+            at=Location(file=str(folder)),
         ) from exc
     part = Path(temporary)
     try:

@@ -76,7 +76,7 @@ def prepare(
     except OSError as exc:
         raise DataError(
             f"cannot write the prepared data: {exc.strerror or exc}; "
-            "free some space, or choose another cache folder",
+            "make room, or name another cache folder in FINESWEEP_CACHE",
             at=Location(file=str(cache)),
         ) from exc
     return PreparedData(

@@ -107,6 +107,14 @@ def _local(path: str) -> Path:
             return local
         if local.is_dir():
             raise DataError("expected a file, found a folder; name the file in it", at=at)
+        if local.is_symlink():
+            raise DataError("the link leads to no file; mend it, or name the file itself", at=at)
+        if local.exists():
+            raise DataError(
+                "expected a file, found a pipe or a device; save in a file what comes out of it, "
+                "and name that",
+                at=at,
+            )
         siblings = [entry.name for entry in local.parent.iterdir()] if local.parent.is_dir() else []
     except (OSError, ValueError, RuntimeError) as exc:
         raise DataError(f"cannot be read: {exc}", at=at) from exc

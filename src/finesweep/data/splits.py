@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from finesweep.config import DataConfig, FileSplit, FractionSplit, PositionSplit
 from finesweep.data.corpus import Corpus
+from finesweep.data.row_errors import counted
 from finesweep.data.shuffling import shuffled
 from finesweep.errors import DataError, Location
 
@@ -113,9 +114,9 @@ def _require_classes(
         return
     number = int(unseen[0])
     first = int(np.flatnonzero(ids == number)[0])
-    label = corpus.labels.classes[number]
+    label, n_rows = corpus.labels.classes[number], int(np.sum(ids == number))
     raise DataError(
-        f"no training row has the label {label!r} ({int(np.sum(ids == number)):,} rows have it, "
+        f"no training row has the label {label!r} ({counted(n_rows, 'row has', 'rows have')} it, "
         "this is the first); training must see every class. Split by fraction, or change "
         "data.split so that some of these rows train",
         at=corpus.at(first, field=corpus.parts[0].columns.label),

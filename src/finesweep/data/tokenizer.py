@@ -14,6 +14,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from finesweep.errors import CheckpointError, Location
 
 DEFAULT_POSITIONS = 512
+_FETCH_AGAIN = "fetch the checkpoint again"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,8 +37,9 @@ class CheckpointTokenizer:
 def load_tokenizer(checkpoint: Path) -> CheckpointTokenizer:
     """The tokenizer in ``tokenizer.json``, or the WordPiece one that ``vocab.txt`` describes.
 
-    Raises ``CheckpointError`` when the folder holds neither, when one cannot be read, or when it
-    does not frame a text in one [CLS] and one [SEP], as DistilBERT's does.
+    Raises ``CheckpointError`` when the folder holds neither, when one cannot be read, when it gives
+    numbers that the model has no words for, or when it does not frame a text in one [CLS] and one
+    [SEP], as DistilBERT's does.
     """
     settings = _read_json(checkpoint / "tokenizer_config.json")
     saved, vocabulary = checkpoint / "tokenizer.json", checkpoint / "vocab.txt"
@@ -54,8 +56,10 @@ def load_tokenizer(checkpoint: Path) -> CheckpointTokenizer:
         )
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    model = _read_json(checkpoint / "config.json")
+    _require_words(tokenizer, model, checkpoint)
     cls_id, sep_id = _frame(tokenizer, checkpoint)
-    positions = _max_positions(checkpoint)
+    positions = _max_positions(model, checkpoint)
     return CheckpointTokenizer(
         tokenizer=tokenizer,
         pad_id=_token_id(tokenizer, _name(settings, "pad_token", "[PAD]"), checkpoint),
@@ -72,7 +76,7 @@ def _from_tokenizers(read: Callable[[str], Any], path: Path) -> Any:
         return read(str(path))
     except Exception as exc:
         raise CheckpointError(
-            f"not a readable tokenizer file: {exc}", at=Location(file=str(path))
+            f"not a readable tokenizer file: {exc}; {_FETCH_AGAIN}", at=Location(file=str(path))
         ) from exc
 
 
@@ -80,11 +84,18 @@ def _word_piece(pieces: dict[str, int], settings: dict[str, Any], checkpoint: Pa
     """What transformers builds from a BERT vocabulary and ``tokenizer_config.json``."""
     unknown = _name(settings, "unk_token", "[UNK]")
     tokenizer = Tokenizer(models.WordPiece(pieces, unk_token=unknown))
-    tokenizer.normalizer = normalizers.BertNormalizer(
-        lowercase=settings.get("do_lower_case", True),
-        strip_accents=settings.get("strip_accents"),
-        handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
-    )
+    try:
+        tokenizer.normalizer = normalizers.BertNormalizer(
+            lowercase=settings.get("do_lower_case", True),
+            strip_accents=settings.get("strip_accents"),
+            handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
+        )
+    except TypeError as exc:
+        raise CheckpointError(
+            "expected true or false for do_lower_case, strip_accents and tokenize_chinese_chars, "
+            f"received another value ({' '.join(str(exc).split())}); correct it",
+            at=Location(file=str(checkpoint / "tokenizer_config.json")),
+        ) from exc
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     cls, sep = _name(settings, "cls_token", "[CLS]"), _name(settings, "sep_token", "[SEP]")
     tokenizer.post_processor = processors.BertProcessing(
@@ -94,6 +105,18 @@ def _word_piece(pieces: dict[str, int], settings: dict[str, Any], checkpoint: Pa
     special.append(_name(settings, "mask_token", "[MASK]"))
     tokenizer.add_special_tokens([token for token in special if token in pieces])
     return tokenizer
+
+
+def _require_words(tokenizer: Tokenizer, model: dict[str, Any], checkpoint: Path) -> None:
+    """A number beyond the word table would end a training in the middle of an epoch."""
+    most, words = max(tokenizer.get_vocab().values(), default=0), model.get("vocab_size")
+    if isinstance(words, int) and most >= words:
+        raise CheckpointError(
+            f"expected a tokenizer for the model's {words:,} words (vocab_size in config.json), "
+            f"received one that counts up to {most:,}; the two are not of one checkpoint: "
+            "fetch both again from the same place",
+            at=Location(file=str(checkpoint)),
+        )
 
 
 def _frame(tokenizer: Tokenizer, checkpoint: Path) -> tuple[int, int]:
@@ -121,13 +144,11 @@ def _token_id(tokenizer: Tokenizer, token: str, checkpoint: Path) -> int:
 def _name(settings: dict[str, Any], role: str, default: str) -> str:
     """A special token as tokenizer_config.json writes it: a string, or an object around one."""
     token = settings.get(role) or default
-    return str(token["content"] if isinstance(token, dict) else token)
+    return str(token.get("content", default) if isinstance(token, dict) else token)
 
 
-def _max_positions(checkpoint: Path) -> int:
-    positions = _read_json(checkpoint / "config.json").get(
-        "max_position_embeddings", DEFAULT_POSITIONS
-    )
+def _max_positions(model: dict[str, Any], checkpoint: Path) -> int:
+    positions = model.get("max_position_embeddings", DEFAULT_POSITIONS)
     if not isinstance(positions, int) or positions < 2:
         raise CheckpointError(
             f"expected a whole number above 1, received {positions!r}",
@@ -142,8 +163,13 @@ def _read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as exc:
-        raise CheckpointError(f"not readable: {exc}", at=Location(file=str(path))) from exc
+    except (OSError, ValueError, RecursionError) as exc:
+        raise CheckpointError(
+            f"expected readable JSON, received: {exc}; {_FETCH_AGAIN}", at=Location(file=str(path))
+        ) from exc
     if not isinstance(value, dict):
-        raise CheckpointError("expected a JSON object", at=Location(file=str(path)))
+        raise CheckpointError(
+            f"expected a JSON object, received {type(value).__name__}; {_FETCH_AGAIN}",
+            at=Location(file=str(path)),
+        )
     return value

@@ -22,6 +22,8 @@ _FROM_BERT = {
     "hidden_act": "activation",
 }
 _COUNTS = ("vocab_size", "max_position_embeddings", "dim", "n_layers", "n_heads", "hidden_dim")
+# Far beyond any classifier; a number that is wrong must not fill the memory with names.
+_MOST_LABELS = 100_000
 _RATES = ("dropout", "attention_dropout", "seq_classif_dropout")
 
 
@@ -128,7 +130,7 @@ class DistilBertConfig:
                 f"{content['problem_type']!r}, which is not supported; name another checkpoint",
                 at=Location(file=file, field="problem_type"),
             )
-        labels = _labels(content)
+        labels = _labels(content, file=file)
         try:
             known["id2label"] = {int(label): str(name) for label, name in labels.items()}
             return cls(**known)
@@ -139,7 +141,7 @@ class DistilBertConfig:
             ) from error
         except (TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(
-                f"expected id2label to map numbers to names, received {labels!r}",
+                f"expected id2label to map numbers to names, received {labels!r:.200}; correct it",
                 at=Location(file=file, field="id2label"),
             ) from error
 
@@ -158,13 +160,20 @@ class DistilBertConfig:
 _FIELDS = tuple(name for name in DistilBertConfig.__dataclass_fields__ if name != "id2label")
 
 
-def _labels(content: Mapping[str, Any]) -> Any:
+def _labels(content: Mapping[str, Any], *, file: str | None) -> Any:
     """id2label in whichever way config.json gives it."""
     if content.get("id2label"):
         return content["id2label"]
     if isinstance(content.get("label2id"), dict) and content["label2id"]:
         return {label: name for name, label in content["label2id"].items()}
-    return default_id2label(content.get("num_labels") or 2)
+    number = content.get("num_labels") or 2
+    if not isinstance(number, int) or not 2 <= number <= _MOST_LABELS:
+        raise CheckpointError(
+            f"expected a whole number of labels from 2 to {_MOST_LABELS:,}, received {number!r}; "
+            "correct it, or name the labels in id2label",
+            at=Location(file=file, field="num_labels"),
+        )
+    return default_id2label(number)
 
 
 def _renamed_from_bert(content: Mapping[str, Any], *, file: str | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from finesweep.errors import CheckpointError, Location
 from finesweep.models.config import DistilBertConfig
+from finesweep.models.geometry import require_body
 from finesweep.models.weights import HEAD_PREFIXES, Array, to_distilbert_names
 
 CONFIG_FILE = "config.json"
@@ -26,6 +27,7 @@ TOKENIZER_FILES = (
     "special_tokens_map.json",
     "added_tokens.json",
 )
+_LFS_MARK = b"version https://git-lfs.github.com/spec/"
 
 TokenizerFiles = dict[str, bytes]
 
@@ -50,11 +52,12 @@ def read_config(directory: Path) -> tuple[DistilBertConfig, str]:
 def read_checkpoint(directory: Path, *, keep_head: bool = True) -> Checkpoint:
     """Read a ``save_pretrained`` directory of a DistilBERT or BERT, with its classifier or without.
 
-    Raises ``CheckpointError``.
+    Raises ``CheckpointError``, also for a body whose shapes are not those of its config.json.
     """
     config, model_type = read_config(directory)
     weights_file = directory / WEIGHTS_FILE
-    tensors = to_distilbert_names(_read_tensors(weights_file), model_type=model_type)
+    tensors = _read_tensors(weights_file, model_type=model_type)
+    require_body(config, tensors, file=str(weights_file))
     if not keep_head:
         tensors = {
             name: tensor for name, tensor in tensors.items() if not name.startswith(HEAD_PREFIXES)
@@ -118,7 +121,7 @@ def _read_json(file: Path) -> dict[str, Any]:
             "save_pretrained wrote, a hub id or packaged:minilm-l6-h384",
             at=Location(file=str(file)),
         ) from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"expected readable JSON, received: {error}; fetch the checkpoint again",
             at=Location(file=str(file), line=getattr(error, "lineno", None)),
@@ -132,7 +135,8 @@ def _read_json(file: Path) -> dict[str, Any]:
     return content
 
 
-def _read_tensors(file: Path) -> dict[str, Array]:
+def _read_tensors(file: Path, *, model_type: str) -> dict[str, Array]:
+    """The tensors of a checkpoint, finite all of them, under DistilBERT's names."""
     tensors: dict[str, Array] = {}
     for part in _weight_files(file):
         tensors.update(_read_safetensors(part))
@@ -143,7 +147,14 @@ def _read_tensors(file: Path) -> dict[str, Array]:
                 "the checkpoint comes from a training that diverged, name another",
                 at=Location(file=str(file)),
             )
-    return tensors
+    try:
+        return to_distilbert_names(tensors, model_type=model_type)
+    except (ValueError, IndexError) as error:
+        raise CheckpointError(
+            f"expected the embeddings of a BERT, received tables that do not fit together "
+            f"({error}); fetch the checkpoint again",
+            at=Location(file=str(file)),
+        ) from error
 
 
 def _weight_files(file: Path) -> list[Path]:
@@ -152,8 +163,7 @@ def _weight_files(file: Path) -> list[Path]:
     if file.is_file():
         return [file]
     if index.is_file():
-        parts = set(_read_json(index).get("weight_map", {}).values())
-        return [file.with_name(str(part)) for part in sorted(parts)]
+        return [file.with_name(part) for part in _parts(index)]
     folder = file.parent
     others = sorted(path.name for path in [*folder.glob("*.bin"), *folder.glob("*.h5")])
     raise CheckpointError(
@@ -161,6 +171,19 @@ def _weight_files(file: Path) -> list[Path]:
         f"{_OLD_FORMATS}",
         at=Location(file=str(file)),
     )
+
+
+def _parts(index: Path) -> list[str]:
+    """The names of the files, in its own folder, that an index spreads the weights over."""
+    weight_map = _read_json(index).get("weight_map")
+    names = set(weight_map.values()) if isinstance(weight_map, dict) else set()
+    if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
+        raise CheckpointError(
+            "expected a weight_map from tensors to files in this directory, found none; "
+            "fetch the checkpoint again",
+            at=Location(file=str(index), field="weight_map"),
+        )
+    return sorted(names)
 
 
 _OLD_FORMATS = (
@@ -176,9 +199,11 @@ def _read_safetensors(file: Path) -> dict[str, Array]:
     try:
         tensors: dict[str, Array] = load_file(file)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
+        received = f"received: {error}; fetch the checkpoint again"
+        if _is_lfs_pointer(file):
+            received = "found Git's note of where it is; run 'git lfs pull' in that directory"
         raise CheckpointError(
-            f"expected a whole safetensors file, received: {error}; fetch the checkpoint again",
-            at=Location(file=str(file)),
+            f"expected a whole safetensors file, {received}", at=Location(file=str(file))
         ) from error
     if any(name.endswith(":0") for name in tensors):
         raise CheckpointError(
@@ -186,6 +211,15 @@ def _read_safetensors(file: Path) -> dict[str, Array]:
             at=Location(file=str(file)),
         )
     return tensors
+
+
+def _is_lfs_pointer(file: Path) -> bool:
+    """Whether Git left its note in place of a large file: what a clone without Git LFS gives."""
+    try:
+        with file.open("rb") as stream:
+            return stream.read(len(_LFS_MARK)) == _LFS_MARK
+    except OSError:
+        return False
 
 
 def _read_tokenizer_files(directory: Path, *, folded: bool) -> TokenizerFiles:

@@ -5,6 +5,7 @@ Every source ends as a local directory in Hugging Face's layout. No TensorFlow i
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -73,20 +74,14 @@ def _checked_directory(directory: Path) -> Path:
 
 
 def _from_hub(name: str, *, revision: str | None, options: HubOptions) -> Path:
+    # Read by the client while it is imported. Its telemetry asks the hub a question of its own, and
+    # keeps whatever a proxy answers to it: from then on no download would work.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not sys.stderr.isatty():
         disable_progress_bars()
-    at = Location(field="checkpoint")
     try:
         directory = snapshot_download(
             name,
@@ -96,34 +91,56 @@ def _from_hub(name: str, *, revision: str | None, options: HubOptions) -> Path:
             local_files_only=options.local_files_only,
             token=options.token,
         )
-    except GatedRepoError as error:
-        raise CheckpointError(
-            f"the hub lends '{name}' only to accounts that accepted its terms; accept them and set "
-            "HF_TOKEN, or name another checkpoint",
-            at=at,
-        ) from error
-    except RevisionNotFoundError as error:
-        raise CheckpointError(
-            f"the hub has '{name}', but no revision {revision!r}; name a branch, tag or commit",
-            at=at,
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise CheckpointError(
-            f"the hub has no model '{name}' (or it is private: set HF_TOKEN); check the spelling, "
-            "or name a local directory",
-            at=at,
-        ) from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-        raise CheckpointError(_unreachable(name), at=at) from error
-    except (HfHubHTTPError, OSError) as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
-        raise CheckpointError(f"{_unreachable(name)} ({first_line})", at=at) from error
+    # The client lets through whatever its HTTP and JSON libraries raise.
+    except Exception as error:
+        message = _hub_complaint(error, name, revision=revision or "main")
+        raise CheckpointError(message, at=Location(field="checkpoint")) from error
     return _checked_directory(Path(directory))
 
 
-def _unreachable(name: str) -> str:
-    return (
-        f"'{name}' is neither a directory here nor in the local hub cache, and the hub cannot be "
-        "reached; connect once, name a local directory, or use packaged:minilm-l6-h384, which "
-        "needs no hub"
+def _hub_complaint(error: Exception, name: str, *, revision: str) -> str:
+    """What went wrong between us and the hub, and what to do."""
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
     )
+
+    # What the client could not find in its cache either, it raises from the answer of the hub.
+    answer = error if isinstance(error, HfHubHTTPError) else error.__cause__
+    if isinstance(answer, GatedRepoError):
+        return (
+            f"the hub lends '{name}' only to accounts that accepted its terms; accept them and set "
+            "HF_TOKEN, or name another checkpoint"
+        )
+    if isinstance(answer, RevisionNotFoundError):
+        return f"the hub has '{name}', but no revision '{revision}'; name a branch, tag or commit"
+    if isinstance(answer, RepositoryNotFoundError):
+        return (
+            f"the hub has no model '{name}' (or it is private: set HF_TOKEN); check the spelling, "
+            "or name a local directory"
+        )
+    if isinstance(answer, HfHubHTTPError):
+        status, reason = answer.response.status_code, answer.response.reason_phrase
+        advice = "check HF_TOKEN" if status in (401, 403) else "try again later"
+        return f"the hub answered {status} {reason} when asked for '{name}'; {advice}, {_ELSEWHERE}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            f"the hub's cache cannot be used: {error.strerror}: '{error.filename}'; put that "
+            "right, or name another folder in HF_HOME"
+        )
+    if isinstance(error, LocalEntryNotFoundError | OfflineModeIsEnabled):
+        why = "the hub cannot be reached"
+    else:
+        words = str(error).split("\n", 1)[0].strip() or type(error).__name__
+        why = f"the hub could not be asked for it ({words})"
+    return (
+        f"'{name}' is neither a directory here nor whole in the local hub cache, and {why}; "
+        f"connect once, {_ELSEWHERE}"
+    )
+
+
+_ELSEWHERE = "name a local directory, or use packaged:minilm-l6-h384, which needs no hub"

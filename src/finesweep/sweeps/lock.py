@@ -6,13 +6,13 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from finesweep.errors import StudyError
 from finesweep.sweeps.engines._base import WorkerStatus
@@ -83,28 +83,34 @@ def coordinator_lock(study_url: str, name: str, *, workdir: Path) -> Iterator[Ho
         StudyError: another process coordinates this study; the message names it.
     """
     path = lock_path(study_url, name, workdir=workdir)
+    lock = _taken(path, name, who=lambda: read_holder(study_url, name, workdir=workdir))
     # The lock file itself is emptied by whoever tries to take it.
     holder = _holder_path(path)
     try:
+        yield Hold(holder)
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _taken(path: Path, name: str, *, who: Callable[[], Holder | None]) -> BaseFileLock:
+    """The lock, held by this process; ``who`` tells who holds it otherwise."""
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
-        with lock.acquire(timeout=0):
-            try:
-                yield Hold(holder)
-            finally:
-                holder.unlink(missing_ok=True)
+        lock.acquire(timeout=0)
     except Timeout as exc:
         # It may have taken the lock this very moment and not have signed yet.
-        who = read_holder(study_url, name, workdir=workdir) or "another process"
         raise StudyError(
-            f"the sweep '{name}' is being run by {who}; wait until it ends, stop it, or "
-            "give this sweep another name"
+            f"the sweep '{name}' is being run by {who() or 'another process'}; wait until it ends, "
+            "stop it, or start another sweep with --new NAME"
         ) from exc
-    except PermissionError as exc:
+    except OSError as exc:
         raise StudyError(
-            f"cannot write {exc.filename or path}, the lock of the sweep '{name}'; make "
-            f"{path.parent} writable or name another study database"
+            f"cannot write {exc.filename or path}, the lock of the sweep '{name}' "
+            f"({exc.strerror}); make {path.parent} a writable folder or name another study database"
         ) from exc
+    return lock
 
 
 def read_holder(study_url: str, name: str, *, workdir: Path) -> Holder | None:

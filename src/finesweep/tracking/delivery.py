@@ -47,13 +47,14 @@ class DeliveryState:
 
     ``pending`` entries are still to come and ``refused`` ones were set aside. ``away_since``
     (seconds since 1970) and ``reason`` tell since when something is kept back, and what keeps it;
-    both are None while all goes well.
+    both are None while all goes well. ``disk_is_full`` says that it is a disk of this machine.
     """
 
     pending: int
     refused: int
     away_since: float | None
     reason: str | None
+    disk_is_full: bool = False
 
 
 class Delivery:
@@ -74,6 +75,7 @@ class Delivery:
         self._failures = 0
         self._away_since: float | None = None
         self._reason: str | None = None
+        self._disk_is_full = False
         self._bug: BaseException | None = None
 
     def start(self) -> None:
@@ -87,18 +89,19 @@ class Delivery:
     def flush(self, timeout: float) -> bool:
         """Deliver at once, for up to ``timeout`` seconds; whether nothing is left to deliver.
 
-        What the store refuses counts as done: ``state.refused`` tells.
+        What the store refuses counts as done: ``state.refused`` tells. A full disk of this machine
+        is not waited for.
         """
         deadline = time.monotonic() + timeout
         with self._turn:
-            self._hurried, self._failures = True, 0
+            self._hurried, self._failures, self._disk_is_full = True, 0, False
             self._turn.notify_all()
             while True:
                 self._raise_bug()
                 if self._outbox.pending == 0:
                     return True
                 left = deadline - time.monotonic()
-                if left <= 0 or not self._is_alive:
+                if left <= 0 or self._disk_is_full or not self._is_alive:
                     return False
                 self._turn.wait(min(left, _REST_SECONDS))
 
@@ -113,6 +116,7 @@ class Delivery:
                 refused=refused,
                 away_since=self._away_since,
                 reason=self._reason,
+                disk_is_full=self._disk_is_full,
             )
 
     def close(self) -> None:
@@ -170,11 +174,13 @@ class Delivery:
         with self._turn:
             if obstacle is None:
                 self._failures, self._away_since, self._reason = 0, None, None
+                self._disk_is_full = False
                 return
             # More would change nothing but the size of the number.
             self._failures = min(self._failures + 1, 10)
             self._away_since = self._away_since or time.time()
             self._reason = obstacle.reason
+            self._disk_is_full = obstacle.disk_is_full
 
     def _round(self) -> Obstacle | None:
         """Deliver what can be delivered; the last thing that stood in the way, if anything did."""
@@ -211,7 +217,7 @@ class Delivery:
             else:
                 self._outbox.refuse(entries[0], obstacle.reason)
         except DiskFullError as exc:
-            return Obstacle(kind="away", reason=str(exc))
+            return obstacle_of(exc)
         return None
 
     def _send(self, entries: Sequence[Entry]) -> Obstacle | None:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from finesweep.errors import FinesweepError, TrackingError
+from finesweep.errors import DiskFullError, FinesweepError, TrackingError
+from finesweep.tracking.full_disk import is_full_disk
 
 # Read by MLflow while it is imported; a user who sets them himself is left alone.
 _ENVIRONMENT = {
@@ -19,6 +20,9 @@ _ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
+
+# What SQLAlchemy writes above the error of the database.
+_SAYS_NOTHING = "(raised as a result of Query-invoked autoflush"
 
 
 def quiet_environment() -> dict[str, str]:
@@ -50,7 +54,8 @@ def translated(
 ) -> Iterator[None]:
     """Raise ``into`` for what MLflow, its database or the file system raises inside.
 
-    ``attempt`` completes "cannot …"; ``hint`` says what to do next.
+    ``attempt`` completes "cannot …"; ``hint`` says what to do next. A full disk of this machine
+    is a ``DiskFullError``, whatever ``into`` is.
     """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -58,6 +63,11 @@ def translated(
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as exc:
+        if is_full_disk(exc):
+            raise DiskFullError(
+                f"cannot {attempt}: no space is left on the disk; free some and run the same "
+                "command: it goes on with what is on record"
+            ) from exc
         advice = f"; {hint}" if hint else ""
         raise into(f"cannot {attempt}: {one_line(exc)}{advice}") from exc
 
@@ -68,12 +78,18 @@ def one_line(exc: BaseException) -> str:
     if "failed with exception" in text or "failed with timeout exception" in text:
         # A request that never got an answer; the reason lies several libraries down.
         text = _innermost(exc)
-    lines = [line.strip() for line in str(text).splitlines() if line.strip()]
-    line = lines[0] if lines else type(exc).__name__
+    lines = (line.strip() for line in str(text).splitlines())
+    telling = (line for line in lines if line and not line.startswith(_SAYS_NOTHING))
+    line = next(telling, type(exc).__name__)
     return line if len(line) <= 300 else line[:297] + "..."
 
 
 def _innermost(exc: BaseException) -> str:
-    while (inner := exc.__cause__ or exc.__context__) is not None:
+    while (inner := exc.__cause__ or exc.__context__ or _told_in_arguments(exc)) is not None:
         exc = inner
     return (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
+
+
+def _told_in_arguments(exc: BaseException) -> BaseException | None:
+    """What urllib3 hands on as ``ProtocolError("Connection aborted.", error)``."""
+    return next((told for told in exc.args if isinstance(told, BaseException)), None)

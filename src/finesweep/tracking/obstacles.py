@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from finesweep.errors import DiskFullError, TrackingError
+from finesweep.errors import DiskFullError, FinesweepError, TrackingError
+from finesweep.tracking.full_disk import is_full_disk
 from finesweep.tracking.mlflow_access import one_line
 from finesweep.tracking.store import without_credentials
 
@@ -39,10 +40,14 @@ _AWAY_STATUS = frozenset({408, 425, 429, 502, 503, 504})
 
 @dataclass(frozen=True, kw_only=True)
 class Obstacle:
-    """Why something could not be delivered, in one line."""
+    """Why something could not be delivered, in one line.
+
+    ``disk_is_full`` is about a disk of this machine; only somebody who frees some helps there.
+    """
 
     kind: Kind
     reason: str
+    disk_is_full: bool = False
 
 
 def obstacle_of(exc: Exception) -> Obstacle | None:
@@ -55,9 +60,9 @@ def obstacle_of(exc: Exception) -> Obstacle | None:
     from sqlalchemy.exc import SQLAlchemyError
 
     kind: Kind
-    if isinstance(exc, DiskFullError):
-        kind = "away"
-    elif isinstance(exc, TrackingError):
+    if isinstance(exc, DiskFullError) or is_full_disk(exc):
+        return Obstacle(kind="away", reason="no space is left on the disk", disk_is_full=True)
+    if isinstance(exc, TrackingError):
         kind = "refused"
     elif isinstance(exc, MlflowException):
         kind = _kind_of_answer(exc.error_code) or _kind_of_request(exc)
@@ -68,7 +73,7 @@ def obstacle_of(exc: Exception) -> Obstacle | None:
     return Obstacle(kind=kind, reason=without_credentials(one_line(exc)))
 
 
-def may_pass(error: TrackingError) -> bool:
+def may_pass(error: FinesweepError) -> bool:
     """Whether what raised ``error`` may be over soon: a server that restarts, a locked database."""
     cause = error.__cause__
     obstacle = obstacle_of(cause) if isinstance(cause, Exception) else None

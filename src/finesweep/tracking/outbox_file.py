@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -11,12 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from finesweep.errors import DiskFullError, FinesweepError, TrackingError
+from finesweep.tracking.full_disk import is_full_disk
 
 _APPLICATION_ID = 0x66737762  # tells an outbox from any other SQLite file
 _VERSION = 1
 _BUSY_SECONDS = 30.0
-# Below this, in bytes, an input or output error means a full disk: SQLite needs room for its log.
-_NO_SPACE = 1 << 16
 _SCHEMA = (
     """create table entries (
         number integer primary key autoincrement,
@@ -137,7 +134,7 @@ def explained(exc: OSError | sqlite3.Error, path: Path) -> FinesweepError:
     code = getattr(exc, "sqlite_errorcode", 0) & 0xFF  # without SQLite's finer distinctions
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return damaged(path, str(exc))
-    if code == sqlite3.SQLITE_FULL or _finds_no_space(exc, code, path):
+    if is_full_disk(exc, folder=path.parent):
         return DiskFullError(
             f"no space is left for the outbox {path}; free some, then run the same command: it "
             "goes on with what is on record"
@@ -150,12 +147,6 @@ def explained(exc: OSError | sqlite3.Error, path: Path) -> FinesweepError:
     return TrackingError(
         f"cannot use the outbox {path}: {exc}; its folder must be one you may write to"
     )
-
-
-def _finds_no_space(exc: OSError | sqlite3.Error, code: int, path: Path) -> bool:
-    if isinstance(exc, OSError):
-        return exc.errno in (errno.ENOSPC, errno.EDQUOT)
-    return code == sqlite3.SQLITE_IOERR and shutil.disk_usage(path.parent).free < _NO_SPACE
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:

@@ -185,14 +185,6 @@ class SweepRun:
                 if not token:
                     return found
 
-    def trial_run_ids(self) -> dict[int, str]:
-        """Trial number to run id; of a trial that has two, the later run.
-
-        Raises:
-            TrackingError: the store cannot be read.
-        """
-        return {run.trial: run.run_id for run in self.trial_runs()}
-
     def discard(self, run_id: str, reason: str) -> None:
         """Delete a run that a trial has in excess, tagged with the reason; MLflow can restore it.
 

@@ -115,6 +115,8 @@ def test_text_after_the_array_is_an_error() -> None:
 
 def test_nesting_without_end_is_an_error_and_no_crash() -> None:
     assert "row 1: not valid JSON: the row is nested too deeply" in message("[" * 200_000 + "]")
+    digits = "9" * 5000  # more than Python turns into a number
+    assert "or holds too long a number" in message(f'[{{"text": "a", "label": {digits}}}]')
 
 
 def test_a_number_without_end_is_an_error_and_no_crash() -> None:

@@ -93,7 +93,9 @@ def rows_of_objects(
 ) -> Rows:
     """Rows of JSON objects; a field that an object lacks is a missing value, as null is."""
     if not objects:
-        raise DataError("there are no rows in it", at=Location(file=file))
+        raise DataError(
+            "there are no rows in it; name the file that has them", at=Location(file=file)
+        )
     names = list(dict.fromkeys(name for record in objects for name in record))
     require_columns(names, columns, file=file)
     return Rows(

@@ -29,7 +29,7 @@ def decode(content: bytes, *, file: str) -> str:
     """
     at = Location(file=file)
     if not content:
-        raise DataError("the file is empty", at=at)
+        raise DataError("the file is empty; copy or download it again", at=at)
     for magic, what, advice in _NOT_TEXT:
         if content.startswith(magic):
             raise DataError(f"expected a text file, found {what}; {advice}", at=at)
@@ -53,5 +53,5 @@ def decode(content: bytes, *, file: str) -> str:
             )
         text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
     if not text.strip():
-        raise DataError("the file holds nothing but blanks", at=at)
+        raise DataError("the file holds nothing but blanks; copy or download it again", at=at)
     return text

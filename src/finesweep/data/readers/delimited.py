@@ -49,7 +49,10 @@ def _read(content: bytes, *, file: str, columns: Columns, delimiter: str) -> Row
         labels.append(record[label])
         lines.append(line)
     if not texts:
-        raise DataError("there are no rows below the names of the columns", at=Location(file=file))
+        raise DataError(
+            "there are no rows below the names of the columns; name the file that has them",
+            at=Location(file=file),
+        )
     return Rows(file=file, columns=columns, texts=texts, labels=labels, lines=lines)
 
 

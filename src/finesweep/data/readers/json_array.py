@@ -94,8 +94,8 @@ def _broken(text: str, cause: BaseException | str, *, at: Location) -> DataError
         )
     if isinstance(cause, json.JSONDecodeError):
         cause = f"{cause.msg} (line {cause.lineno}, column {cause.colno})"
-    elif isinstance(cause, RecursionError):
-        cause = "the row is nested too deeply"
+    elif isinstance(cause, Exception):
+        cause = "the row is nested too deeply or holds too long a number"
     return DataError(f"not valid JSON: {cause}", at=at)
 
 

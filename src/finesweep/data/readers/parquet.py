@@ -16,16 +16,19 @@ def read_parquet(content: bytes, *, file: str, columns: Columns) -> Rows:
 
     at = Location(file=file)
     if not content:
-        raise DataError("the file is empty", at=at)
+        raise DataError("the file is empty; copy or download it again", at=at)
     try:
         parquet = pq.ParquetFile(pa.BufferReader(content))
         names = [name for name in parquet.schema_arrow.names if not name.startswith("__index_")]
         require_columns(names, columns, file=file)
         table = parquet.read(columns=[columns.text, columns.label])
     except (pa.ArrowException, OSError) as exc:
-        raise DataError(f"not a readable Parquet file: {str(exc).strip()}", at=at) from exc
+        reason = str(exc).strip().rstrip(".")
+        raise DataError(
+            f"not a readable Parquet file: {reason}; copy or download it again", at=at
+        ) from exc
     if not table.num_rows:
-        raise DataError("there are no rows in it", at=at)
+        raise DataError("there are no rows in it; name the file that has them", at=at)
     return Rows(
         file=file,
         columns=columns,
