@@ -132,10 +132,11 @@ def _attempts(result: SweepResult) -> list[Column[TrialSummary]]:
     """A column for the attempts, if any trial took more than one."""
     if all(trial.attempts == 1 for trial in result.trials):
         return []
-    heading = Column[TrialSummary](
-        heading="attempts", cell=lambda trial: str(trial.attempts), rank=9, number=True
-    )
-    return [heading]
+
+    def cell(trial: TrialSummary) -> str:
+        return str(trial.attempts)
+
+    return [Column(heading="attempts", cell=cell, rank=9, number=True)]
 
 
 def _version_accuracy(version: RegisteredVersion) -> str:
