@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +18,7 @@ from finesweep.cli import state
 from finesweep.cli.commands import (
     checkpoint,
     data,
+    doctor,
     models,
     predict,
     promote,
@@ -68,6 +71,7 @@ app.command(epilog=train.EXAMPLES)(train.train)
 app.command()(show.show)
 app.command()(status.status)
 app.command("list")(show.list_sweeps)
+app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command(epilog=register.EXAMPLES)(register.register)
 app.command(epilog=promote.EXAMPLES)(promote.promote)
 app.command(epilog=models.EXAMPLES)(models.models)
@@ -96,6 +100,7 @@ def options(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 the user's mistake, 130 interrupted."""
+    _replace_closed_streams()
     # A character that the terminal's encoding lacks is shown as its escape, not as an error.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -112,6 +117,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             err=True,
         )
         sys.exit(exit_code_of(error))
+
+
+def _replace_closed_streams() -> None:
+    """Python has None where a stream was closed (``>&-``); what is said there goes nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _tell(error: BaseException) -> None:

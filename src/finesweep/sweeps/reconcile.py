@@ -14,7 +14,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.sweeps.ending import RUN_STATUS
-from finesweep.sweeps.record import RUN_ID, TrialRecord, is_parked, last_record, record_of
+from finesweep.sweeps.record import DEAD, RUN_ID, TrialRecord, last_record, record_of
 from finesweep.sweeps.trial_runs import TrialRuns
 from finesweep.tracking import ChildRun, SweepRun
 
@@ -80,7 +80,7 @@ def _compare(trial: FrozenTrial | None, child: ChildRun) -> Mismatch | None:
     if noted is not None and noted != child.run_id:
         detail = f"a second run of trial {trial.number}, whose own is {noted}"
         return Mismatch(kind="double", trial=trial.number, run_id=child.run_id, detail=detail)
-    if not trial.state.is_finished() and not is_parked(trial):
+    if trial.state == TrialState.RUNNING:
         return None
     expected = RUN_STATUS[_record(trial).ending]
     if child.status == expected:
@@ -90,9 +90,8 @@ def _compare(trial: FrozenTrial | None, child: ChildRun) -> Mismatch | None:
 
 
 def _record(trial: FrozenTrial) -> TrialRecord:
-    """How the trial's last attempt ended; the trial is finished or parked."""
+    """How the trial's last attempt ended; the trial has a run, and is not running."""
     if trial.state == TrialState.WAITING:
-        record = last_record(trial)
-        assert record is not None, "a parked trial has a record"
-        return record
+        # One whose run was made, and its process killed, before the attempt could be noted.
+        return last_record(trial) or TrialRecord(ending="preempted", reason=DEAD)
     return record_of(trial)

@@ -16,11 +16,14 @@ def resolve_precision(precision: str) -> str:
     if precision != "auto":
         return precision
     capabilities = gpu_capabilities()
-    if capabilities:
-        native = min(capabilities) >= _BFLOAT16_CAPABILITY
-    else:
-        native = bool(_BFLOAT16_FLAGS & cpu_flags())
-    return "bfloat16" if native else "float32"
+    if not capabilities:
+        return cpu_precision()
+    return "bfloat16" if min(capabilities) >= _BFLOAT16_CAPABILITY else "float32"
+
+
+def cpu_precision() -> str:
+    """What ``auto`` comes to without a GPU; found without TensorFlow."""
+    return "bfloat16" if _BFLOAT16_FLAGS & cpu_flags() else "float32"
 
 
 def gpu_capabilities() -> list[tuple[int, int]]:

@@ -104,11 +104,11 @@ def _run(config: SweepConfig, ready: Ready, *, study: str, workers: int | None) 
     with waiting("opening the tracking store and the study"):
         from finesweep.sweeps import run_sweep
         from finesweep.sweeps.stopping import StopRequest
-        from finesweep.sweeps.storage import parse_url
+        from finesweep.sweeps.storage import require_usable
         from finesweep.tracking import TrackingStore
 
         # Before the store is made, and that before any process starts.
-        parse_url(study)
+        require_usable(study)
         store = TrackingStore.open()
     if workers is None:
         workers = _chosen_workers(config, ready)
