@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finesweep.config import SweepConfig
+from finesweep.errors import DiskFullError, StudyError
+from finesweep.sweeps.disk import DiskPlan, check_disk, full_disk_told
+
+MODEL = 1_000_000
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / "model.safetensors").write_bytes(b"\0" * MODEL)
+    return tmp_path / "checkpoint"
+
+
+def config(**changes: Any) -> SweepConfig:
+    values = {
+        "name": "s",
+        "experiment": {"name": "e", "data": {"path": "x.json"}},
+        "trials": 20,
+        "space": {"epochs": {"low": 1, "high": 3}},
+    }
+    return SweepConfig.model_validate({**values, **changes})
+
+
+def test_a_plan_counts_the_models_that_stay_and_what_running_trials_need(checkpoint: Path) -> None:
+    plan = DiskPlan.of(config(), checkpoint=checkpoint, workers=2)
+    # Five that stay and the one that comes before the worst goes; a resume point of three copies,
+    # twice for a moment, and a checkpoint, for each worker.
+    assert (plan.models, plan.working) == (6 * MODEL, 14 * MODEL)
+    everything = DiskPlan.of(config(keep_checkpoints="all"), checkpoint=checkpoint, workers=1)
+    assert everything.models == 20 * MODEL
+    few = DiskPlan.of(config(trials=2), checkpoint=checkpoint, workers=1)
+    assert few.models == 2 * MODEL
+
+
+def test_a_limit_bounds_the_models(checkpoint: Path) -> None:
+    plan = DiskPlan.of(config(disk_limit=10 * MODEL), checkpoint=checkpoint, workers=1)
+    assert plan.models + plan.working == 10 * MODEL
+
+
+def test_what_would_fill_the_disk_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    plan = DiskPlan(models=10**18, working=0)
+    with pytest.raises(StudyError, match=r"needs about 1e\+06 TB of disk .* are free; free some"):
+        check_disk(plan, config(), artifacts=tmp_path / "not yet" / "there", workdir=tmp_path)
+    # On a server the models fill another machine's disk.
+    check_disk(plan, config(), artifacts=None, workdir=tmp_path)
+
+
+def test_a_limit_too_small_for_one_trial_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    limited = config(disk_limit=5 * MODEL)
+    plan = DiskPlan.of(limited, checkpoint=checkpoint, workers=1)
+    with pytest.raises(StudyError, match="need 8 MB of disk, but disk_limit is 5 MB; raise it, or"):
+        check_disk(plan, limited, artifacts=tmp_path, workdir=tmp_path)
+
+
+def test_only_a_full_disk_is_told_as_one() -> None:
+    with pytest.raises(DiskFullError, match="free some"), full_disk_told():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(PermissionError), full_disk_told():
+        raise PermissionError(errno.EACCES, "Permission denied")
