@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import mlflow
 import optuna
@@ -26,7 +28,8 @@ class Audit:
     ``lost`` trials of the total did not end; ``double`` ones are more than the total, or trials
     with a second run; ``mismatched`` runs did not end as their trial did, or do not know it;
     ``repeated`` are steps that stand twice in a curve, ``missing`` those that are not in it;
-    ``over_limit`` are models and files beyond what the sweep may keep.
+    ``over_limit`` are models and files beyond what the sweep may keep, ``without_model`` are trials
+    that keep their model and have none.
     """
 
     trials: int = 0
@@ -37,6 +40,7 @@ class Audit:
     repeated: int = 0
     missing: int = 0
     over_limit: int = 0
+    without_model: int = 0
 
     def __add__(self, other: Audit) -> Audit:
         return Audit(
@@ -53,17 +57,34 @@ class Audit:
         return not any(getattr(self, name) for name in wrong)
 
 
-def audit(folder: Path, name: str, *, total: int, keep: int, disk_limit: int) -> Audit:
-    """Compare the study of a sweep that has come to its end with MLflow and with the disk."""
+def audit(
+    folder: Path,
+    name: str,
+    *,
+    total: int,
+    keep: int,
+    disk_limit: int,
+    served: Path | None = None,
+) -> Audit:
+    """Compare the study of a sweep that has come to its end with MLflow and with the disk.
+
+    ``served`` is the folder of a tracking server, if the sweep was tracked by one: ``mlflow.db``,
+    and ``artifacts`` beside it.
+    """
     storage = f"sqlite:///{folder}/mlruns/optuna.db"
     study = optuna.load_study(study_name=name, storage=storage)
-    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+    kept_by = served or folder / "mlruns"
+    client = mlflow.MlflowClient(f"sqlite:///{kept_by}/mlflow.db")
     parent = study.user_attrs["run_id"]
     runs = _children(client, parent)
     trials = study.get_trials(deepcopy=False)
     ended = [trial for trial in trials if trial.state.is_finished()]
     runs_of = Counter(run.data.tags["finesweep.trial"] for run in runs)
     by_id = {run.info.run_id: run for run in runs}
+    models = {
+        run.info.run_id: _folder(run.info.artifact_uri, kept_by / "artifacts") / "model"
+        for run in runs
+    }
     repeated, missing = 0, 0
     for trial in ended:
         run = by_id.get(trial.user_attrs.get("run_id", ""))
@@ -79,7 +100,13 @@ def audit(folder: Path, name: str, *, total: int, keep: int, disk_limit: int) ->
         + (client.get_run(parent).info.status != "FINISHED"),
         repeated=repeated,
         missing=missing,
-        over_limit=_over_limit(folder, name, runs, keep=keep, disk_limit=disk_limit),
+        over_limit=_over_limit(
+            folder / "mlruns" / "work" / name, models.values(), keep=keep, disk_limit=disk_limit
+        ),
+        without_model=sum(
+            not (models[trials[int(number)].user_attrs["run_id"]] / "MLmodel").exists()
+            for number in study.user_attrs["kept"]
+        ),
     )
 
 
@@ -108,13 +135,21 @@ def _curve(client: Any, run_id: str, trial: FrozenTrial) -> tuple[int, int]:
     return len(steps) - len(set(steps)), len(expected - set(steps))
 
 
-def _over_limit(folder: Path, name: str, runs: list[Any], *, keep: int, disk_limit: int) -> int:
+def _folder(artifact_uri: str, artifacts: Path) -> Path:
+    """Where the artifacts of a run are; a server that hands them out calls it something else."""
+    parts = urlsplit(artifact_uri)
+    return (
+        artifacts / parts.path.lstrip("/")
+        if parts.scheme == "mlflow-artifacts"
+        else Path(artifact_uri)
+    )
+
+
+def _over_limit(work: Path, models: Iterable[Path], *, keep: int, disk_limit: int) -> int:
     """Models beyond those that may stay, files left of trials that have ended, bytes too many."""
-    models = [Path(run.info.artifact_uri) / "model" for run in runs]
     there = [model for model in models if model.exists()]
     size = sum(
         file.stat().st_size for model in there for file in model.rglob("*") if file.is_file()
     )
-    work = folder / "mlruns" / "work" / name
     left = [*work.glob("trial-*"), *work.glob("models/*"), *work.glob("selected")]
     return max(0, len(there) - keep) + len(left) + (size > disk_limit)

@@ -69,21 +69,37 @@ class Scene:
         (folder / "sweep.yaml").write_text(SWEEP)
         return cls(folder)
 
-    def start(self, name: str, *, workers: int = 2) -> subprocess.Popen[bytes]:
-        """Start the command that runs, or goes on with, the sweep called ``name``."""
+    def start(
+        self,
+        name: str,
+        *settings: str,
+        workers: int = 2,
+        log: Path | None = None,
+        **variables: str,
+    ) -> subprocess.Popen[bytes]:
+        """Start the command that runs, or goes on with, the sweep called ``name``.
+
+        ``settings`` are put in place of what the sweep file says; ``variables`` are of the
+        environment. What it says is added to ``log``, by default the sweep's own.
+        """
         script = Path(sys.executable).with_name("finesweep")
         called = [str(script)] if script.exists() else [sys.executable, "-c", _MAIN]
         arguments = ["run", "sweep.yaml", "--new", name, "--workers", str(workers)]
-        with (self.folder / f"{name}.log").open("ab") as log:
+        arguments += [part for setting in settings for part in ("--set", setting)]
+        with (log or self.log(name)).open("ab") as output:
             return subprocess.Popen(
                 [*called, *arguments],
                 cwd=self.folder,
-                env=self._environment(),
+                env=self._environment() | variables,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 process_group=0,
             )
+
+    def log(self, name: str) -> Path:
+        """What all commands that ran the sweep called ``name`` have said."""
+        return self.folder / f"{name}.log"
 
     def processes(self) -> list[psutil.Process]:
         """Every process that was started here and still runs, workers included."""

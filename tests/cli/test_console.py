@@ -68,3 +68,28 @@ def _with_a_closed_stream(code: str, *, descriptor: int) -> tuple[int, str]:
     os.close(writer)
     out, err = process.communicate(timeout=30)
     return process.returncode, (err if descriptor == 1 else out)
+
+
+CLOSED_TERMINAL = """
+import sys, time
+from finesweep.cli.console import note
+note("before")
+time.sleep(0.5)
+for _ in range(3):
+    note("the terminal is gone")
+open(sys.argv[1], "w").write("went on")
+"""
+
+
+def test_a_terminal_that_was_closed_ends_nothing(tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", CLOSED_TERMINAL, str(tmp_path / "said")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stderr=theirs,
+    )
+    os.close(theirs)
+    assert os.read(ours, 100).startswith(b"before")
+    os.close(ours)
+    assert process.wait(timeout=30) == 0
+    assert (tmp_path / "said").read_text() == "went on"

@@ -20,7 +20,13 @@ HYPERPARAMETERS = Hyperparameters(learning_rate=5e-5, batch_size=16, epochs=3, m
 
 def _start_sweep(store: TrackingStore) -> SweepRun:
     return SweepRun.start(
-        store, experiment="headlines", name="lr", config_yaml="", params={}, dataset=DATASET
+        store,
+        experiment="headlines",
+        name="lr",
+        study_key="key of lr",
+        config_yaml="",
+        params={},
+        dataset=DATASET,
     )
 
 

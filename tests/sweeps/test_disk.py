@@ -8,7 +8,8 @@ import pytest
 
 from finesweep.config import SweepConfig
 from finesweep.errors import DiskFullError, StudyError
-from finesweep.sweeps.disk import DiskPlan, check_disk, full_disk_told
+from finesweep.sweeps.disk import DiskPlan, check_disk, full_disk_told, require_room
+from finesweep.sweeps.study import open_study
 
 MODEL = 1_000_000
 
@@ -48,7 +49,9 @@ def test_a_limit_bounds_the_models(checkpoint: Path) -> None:
 
 def test_what_would_fill_the_disk_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     plan = DiskPlan(models=10**18, working=0)
-    with pytest.raises(StudyError, match=r"needs about 1e\+06 TB of disk .* are free; free some"):
+    with pytest.raises(
+        StudyError, match=r"needs about 1e\+06 TB more of disk .* are free; free some"
+    ):
         check_disk(plan, config(), artifacts=tmp_path / "not yet" / "there", workdir=tmp_path)
     # On a server the models fill another machine's disk.
     check_disk(plan, config(), artifacts=None, workdir=tmp_path)
@@ -66,3 +69,23 @@ def test_only_a_full_disk_is_told_as_one() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(PermissionError), full_disk_told():
         raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_a_new_sweep_is_refused_before_anything_is_made(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    url = f"sqlite:///{tmp_path}/here/mlruns/optuna.db"
+    (checkpoint / "model.safetensors").open("ab").truncate(10**12)  # takes no space
+
+    def ask() -> None:
+        work = tmp_path / "here" / "mlruns" / "work"
+        require_room(config(), checkpoint=checkpoint, workers=1, study_url=url, workdir=work)
+
+    with pytest.raises(StudyError, match="the sweep needs about"):
+        ask()
+    assert list((tmp_path / "here").iterdir()) == []
+    # One that is there may have nothing left to do.
+    open_study(url, "s", direction="maximize")
+    ask()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -99,3 +100,22 @@ def test_an_error_of_the_sweep_is_not_blamed_on_the_lock(tmp_path: Path) -> None
         raise PermissionError(13, "Permission denied", "elsewhere")
     with coordinator_lock(url, "s", workdir=tmp_path):
         pass
+
+
+def test_the_holder_may_sign_a_moment_after_it_has_taken_the_lock(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/optuna.db"
+    process = hold(url, tmp_path)
+    signature = tmp_path / "optuna.db.s.holder"
+    signed = signature.read_text()
+    # As another one, killed since, left it.
+    signature.write_text(signed.replace(f'"pid": {process.pid}', '"pid": 4194305'))
+    threading.Timer(0.5, signature.write_text, [signed]).start()
+    try:
+        with (
+            pytest.raises(StudyError, match=rf"'s' is being run by process {process.pid} on "),
+            coordinator_lock(url, "s", workdir=tmp_path),
+        ):
+            pytest.fail("two hold the lock")
+    finally:
+        process.kill()
+        process.wait()

@@ -11,9 +11,15 @@ import pytest
 import sqlalchemy
 from sweep_bench import Bench
 
-from finesweep.errors import StudyError
+from finesweep.errors import DiskFullError, StudyError
 from finesweep.sweeps.showing import list_studies
-from finesweep.sweeps.storage import BUSY_SECONDS, open_storage, parse_url, require_usable
+from finesweep.sweeps.storage import (
+    BUSY_SECONDS,
+    open_storage,
+    parse_url,
+    require_usable,
+    translated,
+)
 from finesweep.sweeps.study import open_study
 
 as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -170,3 +176,19 @@ def test_to_look_at_studies_makes_none(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="there is no study database"):
         list_studies(url_of(tmp_path / "mlruns" / "optuna.db"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_that_finds_no_space(tmp_path: Path) -> None:
+    study = open_study(url_of(tmp_path / "optuna.db"), "s", direction="maximize")
+    engine = study._storage._backend.engine
+
+    @sqlalchemy.event.listens_for(engine, "begin")
+    def _no_larger(connection: sqlalchemy.Connection) -> None:
+        pages = connection.exec_driver_sql("pragma page_count").scalar()
+        connection.exec_driver_sql(f"pragma max_page_count = {pages}")
+
+    with (
+        pytest.raises(DiskFullError, match=r"no space is left for .*optuna\.db; free some and run"),
+        translated(url_of(tmp_path / "optuna.db")),
+    ):
+        study.set_user_attr("a", "x" * 100_000)

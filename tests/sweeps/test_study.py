@@ -17,6 +17,7 @@ from finesweep.sweeps.study import (
     open_study,
     park,
     stored_configuration,
+    study_exists,
 )
 
 DATA = DatasetIdentity(name="headlines", digest="d1", source="here", rows=100)
@@ -136,3 +137,11 @@ def test_a_trial_that_died_between_two_suggestions_gets_the_rest(bench: Bench) -
     again = study.ask()
     assert again.suggest_float("learning_rate", 0.0, 1.0) == first
     assert again.suggest_int("epochs", 1, 3) in (1, 2, 3)
+
+
+def test_whether_a_study_exists_is_asked_without_making_one(bench: Bench) -> None:
+    assert not study_exists(bench.study_url, "one")
+    assert not bench.folder.joinpath("studies").exists()
+    open_study(bench.study_url, "one", direction="maximize")
+    assert study_exists(bench.study_url, "one")
+    assert not study_exists(bench.study_url, "two")

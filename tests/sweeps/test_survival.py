@@ -14,10 +14,21 @@ import pytest
 from optuna.trial import TrialState
 from sweep_bench import Bench, RecordingObserver
 
-from finesweep.errors import DiskFullError, InterruptedSweep, SweepFailedError, TrackingError
+from finesweep import registry
+from finesweep.errors import (
+    DiskFullError,
+    InterruptedSweep,
+    RegistryError,
+    SweepFailedError,
+    TrackingError,
+)
 from finesweep.sweeps import SweepResult, load_result
+from finesweep.sweeps.disk import DiskPlan, check_disk
+from finesweep.sweeps.engines._base import Event, Failed, Finished
+from finesweep.sweeps.engines.local import LocalEngine
 from finesweep.sweeps.stopping import StopRequest
 from finesweep.tracking import SweepRun
+from finesweep.training.progress import Answer
 
 
 def states(result: SweepResult) -> list[str]:
@@ -173,6 +184,23 @@ def test_a_store_that_refuses_for_good_ends_the_sweep(
     assert states(bench.run(bench.config(trials=2))) == ["completed"] * 2
 
 
+def test_a_store_that_is_away_when_the_best_is_registered_is_waited_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register, refusals = registry.register, iter(range(2))
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        if next(refusals, None) is not None:
+            raise RegistryError("cannot register the run") from ConnectionError("refused")
+        return register(*args, **kwargs)
+
+    monkeypatch.setattr(registry, "register", refuse)
+    monkeypatch.setattr("finesweep.sweeps.store_watch.RETRY_SECONDS", 0.05)
+    result = bench.run(bench.config(trials=1, register={"name": bench.name, "stage": "Staging"}))
+    assert result.registered is not None
+    assert result.registered.version == 1
+
+
 DYING_COORDINATOR = """
 import os, signal, sys
 from pathlib import Path
@@ -195,6 +223,8 @@ bench.run(bench.config(trials=3, keep_checkpoints=1))
 """
 
 PLACES = {
+    "before the sweep's run is made": ("SweepRun.start", True, 0),
+    "after the sweep's run is made": ("SweepRun.start", False, 0),
     "before the trial's run is made": ("SweepRun.start_trial", True, 1),
     "after the trial's run is made": ("SweepRun.start_trial", False, 1),
     "before the start is noted": ("starting.write_start", True, 1),
@@ -209,6 +239,8 @@ PLACES = {
     "before the study is told": ("optuna.Study.tell", True, 1),
     "after the study was told": ("optuna.Study.tell", False, 1),
     "while models are removed": ("TrialRun.remove_model", False, 0),
+    "before the sweep's run is ended": ("SweepRun.end", True, 0),
+    "after the sweep's run is ended": ("SweepRun.end", False, 0),
     "before the winner is on record": ("Selector._put_on_record", True, 0),
 }
 
@@ -241,6 +273,13 @@ def test_a_coordinator_may_die_anywhere(place: str, bench: Bench) -> None:
     children = bench.store.client.search_runs(
         [experiment], f"tags.`mlflow.parentRunId` = '{result.run_id}'"
     )
+    parents = bench.store.client.search_runs(
+        [experiment], f"tags.`finesweep.study` = '{study.user_attrs['key']}'"
+    )
+    assert [run.info.run_id for run in parents] == [result.run_id]
+    assert parents[0].info.status == "FINISHED"
+    assert parents[0].data.tags["finesweep.ending"] == "completed"
+    assert parents[0].data.tags["finesweep.reason"] == "all 3 trials are done"
     assert {run.info.run_id for run in children} == {trial.run_id for trial in result.trials}
     assert len(children) == 3
     for run in children:
@@ -280,3 +319,164 @@ def test_the_folder_of_a_trial_goes_with_it(bench: Bench, tmp_path: Path) -> Non
     bench.script(t0="raise")
     bench.run(bench.config(trials=2, retries=0))
     assert [path.name for path in bench.workdir.iterdir() if path.name.startswith("trial")] == []
+
+
+def test_a_verdict_outlives_the_worker_it_was_given_to(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pruned trial whose worker is killed before it could stop stays pruned."""
+    answer = LocalEngine.answer
+
+    def kill(self: LocalEngine, trial: int, told: Answer) -> None:
+        if told == "stop":
+            (worker,) = self.workers
+            os.kill(worker.pid, signal.SIGKILL)
+        answer(self, trial, told)
+
+    monkeypatch.setattr(LocalEngine, "answer", kill)
+    bench.script(t2="worse")
+    pruner = {"name": "median", "n_startup_trials": 2, "warmup_epochs": 0.5}
+    result = bench.run(bench.config(trials=3, pruner=pruner))
+    assert states(result) == ["completed", "completed", "pruned"]
+    assert result.trials[2].attempts == 1
+
+
+DIES_AT_A_VERDICT = """
+import os, signal, sys
+from pathlib import Path
+from sweep_bench import Bench
+from finesweep.sweeps.engines.local import LocalEngine
+from finesweep.tracking import TrackingStore
+folder, root, name = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+bench = Bench(folder=folder, store=TrackingStore.open(root=root), name=name)
+answer = LocalEngine.answer
+
+def die(self, trial, told):
+    if told == "stop":
+        os.kill(os.getpid(), signal.SIGKILL)
+    answer(self, trial, told)
+
+LocalEngine.answer = die
+pruner = {"name": "median", "n_startup_trials": 2, "warmup_epochs": 0.5}
+bench.run(bench.config(trials=3, pruner=pruner))
+"""
+
+
+def test_a_verdict_outlives_the_coordinator_that_gave_it(bench: Bench) -> None:
+    bench.script(t2="worse")
+    killed = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            DIES_AT_A_VERDICT,
+            str(bench.folder),
+            str(bench.store.root),
+            bench.name,
+        ],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    pruner = {"name": "median", "n_startup_trials": 2, "warmup_epochs": 0.5}
+    result = bench.run(bench.config(trials=3, pruner=pruner))
+    assert states(result) == ["completed", "completed", "pruned"]
+
+
+def test_every_event_is_handled_though_one_ends_the_sweep(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two workers speak at once: the first has an error that ends the sweep, the second is done."""
+    wait = LocalEngine.wait
+    held: list[Event] = []
+
+    def together(self: LocalEngine, timeout: float | None = None) -> list[Event]:
+        events = wait(self, timeout)
+        held.extend(event for event in events if isinstance(event, Failed | Finished))
+        if len(held) < 2:
+            return [event for event in events if not isinstance(event, Failed | Finished)]
+        told = sorted(held, key=lambda event: isinstance(event, Finished))
+        held.clear()
+        return told
+
+    monkeypatch.setattr(LocalEngine, "wait", together)
+    bench.script(t0="raise")
+    config = bench.config(trials=2, max_failures=1, retries=0)
+    with pytest.raises(SweepFailedError, match="the trainer is broken"):
+        bench.run(config, workers=2)
+    assert states(load_result(bench.study_url, bench.name)) == ["failed", "completed"]
+
+
+def test_what_the_sweep_has_on_disk_already_is_not_asked_for_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[DiskPlan | None] = []
+
+    def note(*args: Any, held: DiskPlan | None = None, **kwargs: Any) -> None:
+        asked.append(held)
+        check_disk(*args, held=held, **kwargs)
+
+    monkeypatch.setattr("finesweep.sweeps.sweep.check_disk", note)
+    bench.run(bench.config(trials=2))
+    bench.run(bench.config(trials=3))
+    first, second = asked
+    assert first == DiskPlan(models=0, working=0)
+    assert second is not None
+    assert second.models > 0
+
+
+def test_the_model_of_a_trial_that_failed_after_all_is_removed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise SweepFailedError("the record cannot be written")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("finesweep.sweeps.coordinator.end_complete", fail)
+        with pytest.raises(SweepFailedError, match="cannot be written"):
+            bench.run(bench.config(trials=2))
+    bench.script(t0="raise at 6")
+    result = bench.run(bench.config(trials=2, retries=0))
+    assert states(result) == ["failed", "completed"]
+    assert [has_model(bench, trial.run_id) for trial in result.trials] == [False, True]
+
+
+def test_the_test_split_is_measured_and_logged_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.n_test = 20
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise SweepFailedError("not now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("finesweep.sweeps.selection.Selector._put_on_record", fail)
+        with pytest.raises(SweepFailedError, match="not now"):
+            bench.run(bench.config(trials=1))
+    result = bench.run(bench.config(trials=1))
+    history = bench.store.client.get_metric_history(result.trials[0].run_id, "test/accuracy")
+    assert [point.value for point in history] == [0.75]
+
+
+def test_an_attempt_that_ends_before_its_first_tick_forgets_nothing(bench: Bench) -> None:
+    def stop_at(wanted: tuple[int, int]) -> tuple[StopRequest, RecordingObserver]:
+        stop = StopRequest()
+
+        def ask(number: int, tick: int) -> None:
+            if (number, tick) == wanted:
+                stop.ask("interrupted", "stopped by the user")
+
+        return stop, RecordingObserver(on_tick=ask)
+
+    stop, observer = stop_at((0, 6))
+    with pytest.raises(InterruptedSweep):
+        bench.run(bench.config(trials=1), observer, stop=stop)
+    before = load_result(bench.study_url, bench.name).trials[0]
+    bench.script(seconds_to_load=20)
+    started = RecordingObserver()
+    started.trial_started = lambda *_: impatient.ask("preempted", "SIGTERM")  # type: ignore[method-assign]
+    impatient = StopRequest()
+    with pytest.raises(InterruptedSweep):
+        bench.run(bench.config(trials=1), started, stop=impatient)
+    after = load_result(bench.study_url, bench.name).trials[0]
+    assert after.state == "preempted"
+    assert (after.metrics, after.seconds) == (before.metrics, before.seconds)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import math
 import shutil
 import signal
@@ -400,3 +401,30 @@ def test_ticks_of_several_threads_while_it_delivers(
         assert delivery.flush(30)
     for trial in trials:
         assert _steps(store, trial.run_id) == list(range(1, 61))
+
+
+def test_a_full_disk_of_this_machine_is_not_waited_for(
+    store: TrackingStore,
+    begin: Begin,
+    outbox: Outbox,
+    tick: MakeTick,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trial = begin(0)
+    trial.log_tick(tick(1))
+
+    def send(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Delivery(outbox, store) as delivery:
+        with monkeypatch.context() as patch:
+            patch.setattr("finesweep.tracking.sending.Sender.send", send)
+            started = time.monotonic()
+            assert not delivery.flush(60)
+            assert time.monotonic() - started < 30
+            full = delivery.state
+        assert delivery.flush(60)
+        free = delivery.state
+    assert (full.disk_is_full, full.reason) == (True, "no space is left on the disk")
+    assert (free.disk_is_full, free.reason) == (False, None)
+    assert _steps(store, trial.run_id) == [1]

@@ -33,7 +33,6 @@ def test_a_sweep_is_on_record(store: TrackingStore, sweep: SweepRun) -> None:
     assert run.data.params == {"sampler": "tpe", "trials": "20"}
     tags = run.data.tags
     assert tags["finesweep.sweep"] == "headlines-lr"
-    assert tags["finesweep.note"] == "first"
     assert tags["finesweep.version.mlflow"].startswith("3.")
     assert tags["finesweep.dataset.digest"] == "ab" * 32
     assert tags["mlflow.source.name"] == "finesweep run"
@@ -224,7 +223,13 @@ def test_trials_of_another_sweep_are_not_ours(
     outbox: Outbox,
 ) -> None:
     other = SweepRun.start(
-        store, experiment="headlines", name="o", config_yaml="", params={}, dataset=dataset
+        store,
+        experiment="headlines",
+        name="o",
+        study_key="key of o",
+        config_yaml="",
+        params={},
+        dataset=dataset,
     )
     other.start_trial(0, hyperparameters, outbox=outbox)
     assert run_ids(sweep) == {}
@@ -250,6 +255,28 @@ def test_a_sweep_is_continued(
     assert again.experiment_id == sweep.experiment_id
     assert again.name == "headlines-lr"
     assert run_ids(again) == {0: trial.run_id}
+
+
+def test_the_run_of_a_study_is_made_once(
+    store: TrackingStore, dataset: DatasetIdentity, hyperparameters: Hyperparameters
+) -> None:
+    """A process that is killed just after it made the run cannot tell the study of it."""
+
+    def start(key: str) -> SweepRun:
+        return SweepRun.start(
+            store,
+            experiment="headlines",
+            name="again",
+            study_key=key,
+            config_yaml="a: 1\n",
+            params={"pruner": "none"},
+            dataset=dataset,
+        )
+
+    first = start("one study")
+    assert start("one study").run_id == first.run_id
+    assert start("another study").run_id != first.run_id
+    assert len(_run(store, first.run_id).inputs.dataset_inputs) == 1
 
 
 def test_what_cannot_be_continued(store: TrackingStore, sweep: SweepRun, outbox: Outbox) -> None:

@@ -35,7 +35,13 @@ def test_a_sweep_on_a_server(
     store = running.opened(monkeypatch)
     assert (store.uri, store.root, store.artifact_root) == (running.url, None, None)
     sweep = SweepRun.start(
-        store, experiment="e", name="s", config_yaml="a: 1\n", params={}, dataset=dataset
+        store,
+        experiment="e",
+        name="s",
+        study_key="key of s",
+        config_yaml="a: 1\n",
+        params={},
+        dataset=dataset,
     )
     trials = [sweep.start_trial(number, hyperparameters, outbox=outbox) for number in range(2)]
     for trial in trials:
@@ -73,7 +79,13 @@ def test_a_server_that_goes_away_while_ticks_flow(
     running = server()
     store = running.opened(monkeypatch)
     sweep = SweepRun.start(
-        store, experiment="e", name="s", config_yaml="", params={}, dataset=dataset
+        store,
+        experiment="e",
+        name="s",
+        study_key="key of s",
+        config_yaml="",
+        params={},
+        dataset=dataset,
     )
     trials = [sweep.start_trial(number, hyperparameters, outbox=outbox) for number in range(2)]
     enough = threading.Event()
@@ -126,7 +138,13 @@ def test_a_point_that_comes_twice_is_one(
     """The server's answer is lost: everything was taken, and is sent again."""
     store = server().opened(monkeypatch)
     sweep = SweepRun.start(
-        store, experiment="e", name="s", config_yaml="", params={}, dataset=dataset
+        store,
+        experiment="e",
+        name="s",
+        study_key="key of s",
+        config_yaml="",
+        params={},
+        dataset=dataset,
     )
     deaf = replace(store, client=_Deaf(store.client))
     with Outbox.open(tmp_path / "twice.db") as outbox:

@@ -13,7 +13,7 @@ import pytest
 
 from finesweep.errors import TrackingError
 from finesweep.tracking import TrackingStore
-from finesweep.tracking.store import local_path
+from finesweep.tracking.store import future_artifact_root, local_path
 
 
 def _open_and_create(root: str, name: str) -> str:
@@ -192,3 +192,20 @@ def test_importing_the_room_loads_no_mlflow() -> None:
 )
 def test_local_path(uri: str, path: Path | None) -> None:
     assert local_path(uri) == path
+
+
+@pytest.mark.parametrize("uri", ["", "sqlite:///team/runs.db"])
+def test_where_artifacts_will_be_is_known_before(
+    uri: str, fresh_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    place = future_artifact_root()
+    assert list(tmp_path.iterdir()) == []
+    _placed(fresh_database, tmp_path / (uri.removeprefix("sqlite:///") or "mlruns/mlflow.db"))
+    assert TrackingStore.open().artifact_root == place
+
+
+def test_a_server_decides_for_itself_where_artifacts_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
+    assert future_artifact_root() is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+
+# What the system says of a terminal that was closed.
+_GONE = (errno.EIO, errno.ENXIO, errno.EBADF)
 
 _PIPE_WIDTH = 140  # wide enough that a table in a log is not folded
 
@@ -66,6 +70,15 @@ class _NoteConsole(Console):
 
     def on_broken_pipe(self) -> None:
         _discard(sys.stderr.fileno())
+
+    def _check_buffer(self) -> None:
+        """Write what is to be written; a terminal that was closed is nobody reading, too."""
+        try:
+            super()._check_buffer()
+        except OSError as exc:
+            if exc.errno not in _GONE:
+                raise
+            _discard(sys.stderr.fileno())
 
 
 def _end_quietly() -> None:

@@ -150,6 +150,9 @@ class SweepConfig(StrictModel):
     always tried again; a diverged one never is."""
     max_failures: Annotated[int, Field(ge=1)] = 3
     """The same error in so many trials in a row stops the sweep."""
+    tracking_timeout: Seconds = 300.0
+    """How long a tracking store that does not answer is waited for when nothing is left to train.
+    What it has not got by then stays on disk, for the same command to deliver."""
     keep_checkpoints: KeepCheckpoints = 5
     """How many trials keep their model: the best so many, and what is registered. The others'
     models are removed as the sweep goes; their runs and metrics stay."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 
 from finesweep import registry
 from finesweep.config import SweepConfig
-from finesweep.errors import DiskFullError
+from finesweep.errors import DiskFullError, FinesweepError
 from finesweep.sweeps import progress
 from finesweep.sweeps.attempts import describe_next
 from finesweep.sweeps.ending import RunningTrial, Verdict, end_complete, end_early
@@ -32,6 +34,7 @@ from finesweep.sweeps.engines._base import (
 from finesweep.sweeps.failures import FailureStreak
 from finesweep.sweeps.judge import Judge, answer_for
 from finesweep.sweeps.lock import Hold
+from finesweep.sweeps.news import StoreNews
 from finesweep.sweeps.observer import SweepObserver
 from finesweep.sweeps.record import RUN_ID
 from finesweep.sweeps.result import Ending, TrialSummary
@@ -59,6 +62,7 @@ class Coordinator:
         *,
         runs: TrialRuns,
         delivery: Delivery,
+        news: StoreNews,
         engine: Engine,
         observer: SweepObserver,
         stop: StopRequest,
@@ -69,6 +73,7 @@ class Coordinator:
         self._config = config
         self._runs = runs
         self._delivery = delivery
+        self._news = news
         self._engine = engine
         self._observer = observer
         self._stop = stop
@@ -80,7 +85,6 @@ class Coordinator:
         self._streak = FailureStreak(limit=config.max_failures)
         self._starter = Starter(study, config, runs=runs, workdir=workdir)
         self._loaded: set[int] = set()
-        self._told_of_store = (False, 0)
         self._told_stopping = False
 
     def run(self) -> str:
@@ -96,25 +100,37 @@ class Coordinator:
             self._fill_slots()
             if not self._running and (self._is_to_end or not self._starter.store.is_away):
                 return self._why_it_stopped()
-            for event in self._engine.wait(LOOK_SECONDS):
-                self._handle(event)
+            self._handle_all(self._engine.wait(LOOK_SECONDS))
             self._end_what_only_loads()
             self._look_around()
 
     def abandon(self, reason: str) -> None:
         """Stop every running trial at once; each goes on from its last resume point."""
-        for number in self._running:
-            self._engine.cancel(number)
+        verdict = Verdict(ending="interrupted", reason=f"interrupted: {reason}")
         for running in list(self._running.values()):
-            self._end(running, Verdict(ending="interrupted", reason=f"interrupted: {reason}"))
+            self._engine.cancel(running.number)
+        for running in list(self._running.values()):
+            # One that cannot be ended must not keep the others from it; the next call takes it up.
+            with suppress(FinesweepError, OSError, StorageInternalError):
+                self._end(running, running.verdict or verdict)
 
     @property
     def _is_to_end(self) -> bool:
         """Whether no trial is started any more: somebody asked, or the time is up."""
         return self._stop.is_asked or self._judge.time_is_up
 
+    @property
+    def _may_start(self) -> bool:
+        """Whether a trial can be started now.
+
+        While the delivery meets a store that is away, nobody else asks it: a request that hangs
+        would let the workers stand still.
+        """
+        away = self._delivery.state.away_since is not None and bool(self._running)
+        return not self._is_to_end and not away and self._starter.store.may_be_asked
+
     def _fill_slots(self) -> None:
-        while self._engine.idle_slots and not self._is_to_end and self._starter.store.may_be_asked:
+        while self._engine.idle_slots and self._may_start:
             trials = self._study.get_trials(deepcopy=False)
             if not progress.trials_left(trials, self._config):
                 break
@@ -138,6 +154,20 @@ class Coordinator:
                 running.number, running.hyperparameters, running.run.run_id
             )
 
+    def _handle_all(self, events: Sequence[Event]) -> None:
+        """Handle every event, the last one too if the first is the end of the sweep.
+
+        The engine tells each event once: one that was not handled would be lost.
+        """
+        errors: list[FinesweepError] = []
+        for event in events:
+            try:
+                self._handle(event)
+            except FinesweepError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
     def _handle(self, event: Event) -> None:
         match event:
             case WorkerReady():
@@ -155,7 +185,6 @@ class Coordinator:
                 raise RuntimeError("an evaluation ended while trials were running")
 
     def _on_tick(self, running: RunningTrial, tick: Tick) -> None:
-        running.ticked = True
         running.metrics, running.trained = dict(tick.metrics), tick.seconds
         if tick.number not in running.reported:
             running.run.log_tick(tick)
@@ -181,6 +210,9 @@ class Coordinator:
             self._complete(running, result.checkpoint, value=value)
 
     def _on_failed(self, running: RunningTrial, event: Failed) -> None:
+        if running.verdict is not None and event.cause != "disk_full":
+            self._end(running, running.verdict)
+            return
         match event.cause:
             case "diverged":
                 self._end(running, Verdict(ending="diverged", reason=f"diverged: {event.reason}"))
@@ -199,6 +231,10 @@ class Coordinator:
                 self._on_error(running, kind=event.kind, reason=event.reason)
 
     def _on_died(self, running: RunningTrial, event: Died) -> None:
+        if running.verdict is not None:
+            # It was to end anyway; all it can have lost is its newest resume point.
+            self._end(running, running.verdict)
+            return
         match event.cause:
             case "preempted":
                 reason = f"preempted: {event.detail}"
@@ -227,7 +263,7 @@ class Coordinator:
             self._retention.note(running.number, folder_size(packaged))
             running.run.log_model(packaged)
         else:
-            running.run.set_tags({CHECKPOINT_TAG: f"not kept: {self._retention.reason()}"})
+            running.run.set_tags({CHECKPOINT_TAG: f"not kept: {self._retention.why_not_kept()}"})
         end_complete(self._study, running, metric=self._config.experiment.metric)
         self._streak.clear()
         self._observer.trial_ended(self._forget(running, "completed"))
@@ -263,11 +299,7 @@ class Coordinator:
         if self._stop.is_asked and not self._told_stopping:
             self._told_stopping = True
             self._observer.stopping(self._stop.reason)
-        state = self._delivery.state
-        told = (state.away_since is not None, state.refused)
-        if told != self._told_of_store:
-            self._told_of_store = told
-            self._observer.tracking_changed(state)
+        self._news.tell()
 
     def _remove_model(self, number: int, reason: str) -> None:
         """Take a completed trial's model away, and let its run say so."""

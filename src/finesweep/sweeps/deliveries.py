@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic
 
-from finesweep.errors import TrackingError
+from finesweep.errors import DiskFullError, TrackingError
+from finesweep.sweeps.store_watch import RETRY_SECONDS
 from finesweep.tracking import Delivery, DeliveryState, Outbox, TrackingStore
 
 OUTBOX_FILE = "outbox.db"
 
-# How long the end waits for a tracking store that is away, in seconds.
+# How long the end of a single training waits for a tracking store that is away, in seconds.
 END_PATIENCE_SECONDS = 120.0
 # The same where something went wrong before.
 BREAK_OFF_PATIENCE_SECONDS = 10.0
@@ -33,7 +35,7 @@ def delivering(store: TrackingStore, folder: Path) -> Iterator[Outbox]:
             with suppress(Exception):
                 delivery.flush(BREAK_OFF_PATIENCE_SECONDS)
             raise
-        deliver(delivery)
+        deliver(delivery, patience=END_PATIENCE_SECONDS)
 
 
 def nothing_waits(file: Path) -> bool:
@@ -44,18 +46,38 @@ def nothing_waits(file: Path) -> bool:
         return not outbox.pending
 
 
-def deliver(delivery: Delivery) -> None:
-    """Wait until everything is delivered.
+def deliver(
+    delivery: Delivery, *, patience: float, look_around: Callable[[], None] = lambda: None
+) -> None:
+    """Wait until everything is delivered; ``look_around`` is called now and then, and at the end.
 
     Raises:
-        TrackingError: the store is away; what is left stays on disk.
+        TrackingError: the store has been away for ``patience`` seconds; what is left stays on disk.
+        DiskFullError: the store is on a disk of this machine that is full.
     """
-    if not delivery.flush(END_PATIENCE_SECONDS):
-        raise TrackingError(what_is_left(delivery.state))
+    deadline = monotonic() + patience
+    pending = delivery.state.pending
+    while not delivery.flush(min(RETRY_SECONDS, max(0.0, deadline - monotonic()))):
+        look_around()
+        state = delivery.state
+        if state.disk_is_full:
+            raise DiskFullError(what_is_left(state))
+        if state.away_since is None or state.pending < pending:
+            # It is slow, or has much to take: that is no reason to give up.
+            deadline = monotonic() + patience
+        elif monotonic() >= deadline:
+            raise TrackingError(what_is_left(state))
+        pending = state.pending
+    look_around()
 
 
 def what_is_left(state: DeliveryState) -> str:
     """What was not delivered, why, and what to do, in one line."""
+    if state.disk_is_full:
+        return (
+            f"no space is left on the disk of the tracking store, for which {state.pending} "
+            "records wait; nothing is lost: free some and run the same command"
+        )
     why = f" ({state.reason})" if state.reason else ""
     return (
         f"{state.pending} records still wait on disk for the tracking store, which does not answer"

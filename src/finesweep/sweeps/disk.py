@@ -12,7 +12,9 @@ from pathlib import Path
 from finesweep.config import SweepConfig
 from finesweep.config.quantities import size_in_words
 from finesweep.errors import DiskFullError, StudyError
-from finesweep.sweeps.engines._causes import FULL
+from finesweep.sweeps.study import study_exists
+from finesweep.tracking.full_disk import is_full_disk
+from finesweep.tracking.store import future_artifact_root
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -40,12 +42,33 @@ class DiskPlan:
         return cls(models=models, working=working)
 
 
+def require_room(
+    config: SweepConfig, *, checkpoint: Path, workers: int, study_url: str, workdir: Path
+) -> None:
+    """Refuse a new sweep that would fill the disk, before anything of it is made.
+
+    One that exists is asked later, when it is known whether it has anything left to do.
+
+    Raises:
+        StudyError: too little is free, or the study's database cannot be used.
+    """
+    if not study_exists(study_url, config.name):
+        plan = DiskPlan.of(config, checkpoint=checkpoint, workers=workers)
+        check_disk(plan, config, artifacts=future_artifact_root(), workdir=workdir)
+
+
 def check_disk(
-    plan: DiskPlan, config: SweepConfig, *, artifacts: Path | None, workdir: Path
+    plan: DiskPlan,
+    config: SweepConfig,
+    *,
+    artifacts: Path | None,
+    workdir: Path,
+    held: DiskPlan | None = None,
 ) -> None:
     """Refuse to start what would fill the disk.
 
-    ``artifacts`` is where models are stored; None where that is not on this machine.
+    ``artifacts`` is where models are stored; None where that is not on this machine. ``held`` is
+    what the sweep has there already.
 
     Raises:
         StudyError: too little is free, or ``disk_limit`` is less than one running trial needs.
@@ -56,9 +79,10 @@ def check_disk(
             f"the best model and the files of running trials need {size_in_words(least)} of disk, "
             f"but disk_limit is {size_in_words(config.disk_limit)}; raise it, or use fewer workers"
         )
-    needs: Counter[Path] = Counter({workdir: plan.working})
+    held = held or DiskPlan(models=0, working=0)
+    needs: Counter[Path] = Counter({workdir: max(0, plan.working - held.working)})
     if artifacts is not None:
-        needs[artifacts] += plan.models
+        needs[artifacts] += max(0, plan.models - held.models)
     by_device: Counter[int] = Counter()
     folders = {folder: _existing(folder) for folder in needs}
     for folder, size in needs.items():
@@ -67,7 +91,7 @@ def check_disk(
         needed, free = by_device[there.stat().st_dev], shutil.disk_usage(there).free
         if needed > free:
             raise StudyError(
-                f"the sweep needs about {size_in_words(needed)} of disk at {folder} for "
+                f"the sweep needs about {size_in_words(needed)} more of disk at {folder} for "
                 f"{config.keep_checkpoints} models and the files of running trials, but "
                 f"{size_in_words(free)} are free; free some, or lower keep_checkpoints or the "
                 "number of workers"
@@ -84,7 +108,7 @@ def full_disk_told() -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        if exc.errno not in FULL:
+        if not is_full_disk(exc):
             raise
         raise DiskFullError(
             f"no space is left on the disk ({exc}); free some and run the same command: it goes on "

@@ -66,7 +66,6 @@ class RunningTrial:
     trained: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     verdict: Verdict | None = None
-    ticked: bool = False
 
     @property
     def number(self) -> int:
@@ -116,15 +115,16 @@ def end_early(
         hyperparameters=running.hyperparameters,
         retries=retries,
     )
+    if again and verdict.ending not in ALWAYS_AGAIN:
+        # Before the record: dying in between repeats the attempt, and must not do so for ever.
+        count_failure(running.trial, verdict.ending)
     record = running.record(verdict.ending, final=not again, reason=verdict.reason)
     write_record(running.trial, record)
     if again:
-        if verdict.ending not in ALWAYS_AGAIN:
-            count_failure(running.trial, verdict.ending)
         _end_run(running.run, record)
         studies.park(study, running.number)
     else:
-        _end_for_good(study, running.number, record, run=running.run, metric="")
+        _end_for_good(study, running.number, record, run=running.run)
         shutil.rmtree(running.folder, ignore_errors=True)
     return again
 
@@ -149,11 +149,12 @@ def _end_for_good(
     record: TrialRecord,
     *,
     run: TrialRun | None,
-    metric: str,
+    metric: str | None = None,
 ) -> None:
     if run is not None:
         _end_run(run, record)
     if record.ending == "completed":
+        assert metric is not None, "a completed trial is told by its metric"
         study.tell(number, record.metrics[metric])
     else:
         pruned = record.ending == "pruned"

@@ -29,8 +29,8 @@ class Judge:
     def at_tick(self, running: RunningTrial, tick: Tick) -> Verdict | None:
         """Why the trial ends at this tick; None if it goes on.
 
-        What an earlier attempt reported was judged then. A trial at its last tick has nothing left
-        to save.
+        Ticks before the newest that an earlier attempt reported were judged then. A trial at its
+        last tick has nothing left to save.
         """
         metric = self._config.experiment.metric
         value = tick.metrics.get(metric)
@@ -40,14 +40,16 @@ class Judge:
             reason = f"diverged: {metric} is {value} at tick {tick.number}"
             return Verdict(ending="diverged", reason=reason)
         last = tick.number >= running.total_ticks
+        newest = tick.number >= max(running.reported, default=0)
         if tick.number not in running.reported:
             running.trial.report(value, step=tick.number)
             running.reported.add(tick.number)
-            # Asked even at the last tick, where rungs take note of the value.
-            if running.trial.should_prune() and not last:
-                why = describe_verdict(self._config.pruner)
-                reason = f"pruned at tick {tick.number}: {metric} {value:.4g} is {why}"
-                return Verdict(ending="pruned", reason=reason)
+        # Asked even at the last tick, where rungs take note of the value; and again at the newest
+        # one that an earlier attempt reported, which may not have lived to hear the answer.
+        if newest and running.trial.should_prune() and not last:
+            why = describe_verdict(self._config.pruner)
+            reason = f"pruned at tick {tick.number}: {metric} {value:.4g} is {why}"
+            return Verdict(ending="pruned", reason=reason)
         where = f"at tick {tick.number} of {running.total_ticks}"
         return None if last else self.between_ticks(where)
 

@@ -15,8 +15,12 @@ import psutil
 from filelock import BaseFileLock, FileLock, Timeout
 
 from finesweep.errors import StudyError
+from finesweep.sweeps.disk import full_disk_told
 from finesweep.sweeps.engines._base import WorkerStatus
 from finesweep.sweeps.storage import database_file, parse_url
+
+# How soon whoever takes a lock has put his name beside it, even on a machine that is busy.
+SIGNING_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +43,11 @@ class Holder:
         if self.host != socket.gethostname():
             return True
         try:
-            # A process id is used again: it is the same process if it began at the same time.
-            return abs(psutil.Process(self.pid).create_time() - self.started) < 1.0
+            process = psutil.Process(self.pid)
+            # A process id is used again: it is the same process if it began at the same time. One
+            # that nobody reaps, as in a container without an init process, is dead all the same.
+            same = abs(process.create_time() - self.started) < 1.0
+            return same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
 
@@ -81,6 +88,7 @@ def coordinator_lock(study_url: str, name: str, *, workdir: Path) -> Iterator[Ho
 
     Raises:
         StudyError: another process coordinates this study; the message names it.
+        DiskFullError: there is no space for the lock.
     """
     path = lock_path(study_url, name, workdir=workdir)
     lock = _taken(path, name, who=lambda: read_holder(study_url, name, workdir=workdir))
@@ -96,14 +104,14 @@ def coordinator_lock(study_url: str, name: str, *, workdir: Path) -> Iterator[Ho
 def _taken(path: Path, name: str, *, who: Callable[[], Holder | None]) -> BaseFileLock:
     """The lock, held by this process; ``who`` tells who holds it otherwise."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-        lock.acquire(timeout=0)
+        with full_disk_told():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path)
+            lock.acquire(timeout=0)
     except Timeout as exc:
-        # It may have taken the lock this very moment and not have signed yet.
         raise StudyError(
-            f"the sweep '{name}' is being run by {who() or 'another process'}; wait until it ends, "
-            "stop it, or start another sweep with --new NAME"
+            f"the sweep '{name}' is being run by {_in_words(who)}; wait until it ends, stop it, or "
+            "start another sweep with --new NAME"
         ) from exc
     except OSError as exc:
         raise StudyError(
@@ -111,6 +119,17 @@ def _taken(path: Path, name: str, *, who: Callable[[], Holder | None]) -> BaseFi
             f"({exc.strerror}); make {path.parent} a writable folder or name another study database"
         ) from exc
     return lock
+
+
+def _in_words(who: Callable[[], Holder | None]) -> str:
+    """Who holds the lock; what a dead one left is passed over, the next has yet to sign."""
+    deadline = time.monotonic() + SIGNING_SECONDS
+    while time.monotonic() < deadline:
+        holder = who()
+        if holder is not None and holder.is_alive:
+            return str(holder)
+        time.sleep(SIGNING_SECONDS / 40)
+    return "another process"
 
 
 def read_holder(study_url: str, name: str, *, workdir: Path) -> Holder | None:

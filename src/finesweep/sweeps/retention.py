@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.config import SweepConfig
 from finesweep.config.quantities import size_in_words
+from finesweep.sweeps.disk import DiskPlan
 
 KEPT = "kept"
 TRIAL_FOLDER = "trial-"
@@ -38,7 +39,7 @@ class Retention:
         better = [trial for trial in self._ranked() if not self._is_better(value, trial.value)]
         return len(better) < keep
 
-    def reason(self) -> str:
+    def why_not_kept(self) -> str:
         """Why a model is not kept that is not good enough."""
         return f"not among the best {self._config.keep_checkpoints}"
 
@@ -46,13 +47,20 @@ class Retention:
         """The model of a trial, of ``size`` bytes, is on its way to its run."""
         self._write({**self._kept(), number: size})
 
+    def held(self) -> DiskPlan:
+        """What the sweep has on disk already, of what it plans to have."""
+        return DiskPlan(models=sum(self._kept().values()), working=self._working())
+
     def tidy(self, remove: Remove) -> None:
         """Let ``remove(number, reason)`` take away the models that are too many, or too much."""
         kept = self._kept()
         ranked = [trial.number for trial in self._ranked() if trial.number in kept]
         keep = self._config.keep_checkpoints
         limit = self._config.disk_limit
-        surplus = {} if keep == "all" else dict.fromkeys(ranked[keep:], self.reason())
+        # A model may have been on its way when its trial's process died, and the trial failed then.
+        surplus = dict.fromkeys(self._without_result() & kept.keys(), "its trial has no result")
+        if keep != "all":
+            surplus |= dict.fromkeys(ranked[keep:], self.why_not_kept())
         working = self._working() if limit is not None else 0
         # The best stays, whatever the limit: without it the sweep would have no result.
         for number in reversed(ranked[1:]):
@@ -68,6 +76,11 @@ class Retention:
     def _working(self) -> int:
         """What resume points and unfinished checkpoints take up."""
         return sum(map(folder_size, self._workdir.glob(f"{TRIAL_FOLDER}*")))
+
+    def _without_result(self) -> set[int]:
+        """Trials that have ended, and did not complete."""
+        ended = self._study.get_trials(deepcopy=False, states=(TrialState.PRUNED, TrialState.FAIL))
+        return {trial.number for trial in ended}
 
     def _ranked(self) -> Sequence[FrozenTrial]:
         """Completed trials, the best first, the earliest of equals."""

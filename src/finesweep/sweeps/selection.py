@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -18,16 +18,21 @@ from finesweep.errors import SweepFailedError
 from finesweep.registry.packaging import CHECKPOINT_FOLDER
 from finesweep.sweeps.engines._base import Died, Engine, Evaluation, Failed
 from finesweep.sweeps.measuring import measure
+from finesweep.sweeps.news import StoreNews
 from finesweep.sweeps.progress import endings
 from finesweep.sweeps.record import RUN_ID, record_of
 from finesweep.sweeps.result import Registered
 from finesweep.sweeps.space import complete
+from finesweep.sweeps.store_watch import patiently
 from finesweep.sweeps.trial_runs import TrialRuns
 from finesweep.tracking import SweepRun, TrackingStore
 from finesweep.tracking.mlflow_access import translated
 from finesweep.tracking.trial_run import MODEL_FOLDER
 
+T = TypeVar("T")
+
 SELECTION = "selection"
+MEASURED = "measured"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +87,7 @@ class Selector:
         sweep_run: SweepRun,
         runs: TrialRuns,
         engine: Engine,
+        news: StoreNews,
         workdir: Path,
     ) -> None:
         self._study = study
@@ -90,6 +96,7 @@ class Selector:
         self._sweep_run = sweep_run
         self._runs = runs
         self._engine = engine
+        self._news = news
         self._workdir = workdir
 
     def select(self, *, has_test_split: bool) -> Selection:
@@ -101,19 +108,28 @@ class Selector:
         best = best_trial(self._study)
         if best is None:
             raise SweepFailedError(_why_none_completed(self._study.get_trials(deepcopy=False)))
-        before = stored_selection(self._study)
-        test_metrics = before.test_metrics if before and before.trial == best.number else {}
-        if has_test_split and not test_metrics:
-            test_metrics = self._measure(best)
+        test_metrics = self._measured(best) if has_test_split else {}
         selection = Selection(
-            trial=best.number, test_metrics=test_metrics, registered=self._register(best)
+            trial=best.number,
+            test_metrics=test_metrics,
+            registered=self._patiently(lambda: self._register(best)),
         )
-        self._put_on_record(best, selection)
+        self._patiently(lambda: self._put_on_record(best, selection))
         self._study.set_user_attr(SELECTION, asdict(selection))
         return selection
 
+    def _measured(self, best: FrozenTrial) -> dict[str, float]:
+        """The trial's metrics on the test split: measured once, logged to its run once."""
+        measured: dict[str, dict[str, float]] = self._study.user_attrs.get(MEASURED, {})
+        number = str(best.number)
+        if number not in measured:
+            measured = {**measured, number: self._measure(best)}
+            self._study.set_user_attr(MEASURED, measured)
+        self._runs.known(best.user_attrs[RUN_ID]).log_metrics(measured[number])
+        return measured[number]
+
     def _measure(self, best: FrozenTrial) -> dict[str, float]:
-        """The metrics on the test split, computed by a worker and logged to the trial's run."""
+        """The metrics on the test split, computed by a worker."""
         run_id = best.user_attrs[RUN_ID]
         hyperparameters = complete(best.params, experiment=self._config.experiment)
         with self._checkpoint(run_id) as checkpoint:
@@ -131,7 +147,6 @@ class Selector:
                 f"the best trial ({best.number}) could not be measured on the test split: "
                 f"{_why(measured)}\nmend the cause and run the same command: the trials are kept"
             )
-        self._runs.known(run_id).log_metrics(measured)
         return measured
 
     @contextmanager
@@ -140,14 +155,20 @@ class Selector:
         copy = self._workdir / "selected"
         copy.mkdir(parents=True, exist_ok=True)
         try:
-            with translated(f"fetch the model of the run {run_id}"):
-                yield Path(
-                    self._store.client.download_artifacts(
-                        run_id, f"{MODEL_FOLDER}/{CHECKPOINT_FOLDER}", str(copy)
-                    )
-                )
+            yield self._patiently(lambda: self._fetched(run_id, into=copy))
         finally:
             shutil.rmtree(copy, ignore_errors=True)
+
+    def _fetched(self, run_id: str, *, into: Path) -> Path:
+        with translated(f"fetch the model of the run {run_id}"):
+            return Path(
+                self._store.client.download_artifacts(
+                    run_id, f"{MODEL_FOLDER}/{CHECKPOINT_FOLDER}", str(into)
+                )
+            )
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        return patiently(action, patience=self._config.tracking_timeout, news=self._news)
 
     def _register(self, best: FrozenTrial) -> Registered | None:
         wanted = self._config.register_as

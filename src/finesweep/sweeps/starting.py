@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from finesweep.sweeps.study import next_number, park
 from finesweep.sweeps.trial_runs import TrialRuns
 
 RESUME_POINT = "resume.safetensors"
+ACCUMULATION_TAG = "finesweep.accumulation"
 
 
 class Starter:
@@ -38,7 +40,7 @@ class Starter:
         self._config = config
         self._runs = runs
         self._workdir = workdir
-        self.store = StoreWatch()
+        self.store = StoreWatch(config.tracking_timeout)
 
     def start(
         self, trials: Sequence[FrozenTrial], *, anything_runs: bool
@@ -61,12 +63,19 @@ class Starter:
         self.store.is_there()
         folder = self._workdir / f"{TRIAL_FOLDER}{number:03d}"
         folder.mkdir(parents=True, exist_ok=True)
+        for abandoned in folder.glob("attempt-*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
+        start, parts = write_start(trial, run_id=run.run_id), accumulation_of(failures_of(trial))
+        if parts > 1:
+            run.set_tags({ACCUMULATION_TAG: str(parts)})
         running = RunningTrial(
             trial=trial,
             run=run,
             hyperparameters=hyperparameters,
             folder=folder,
-            attempt=write_start(trial, run_id=run.run_id).attempt,
+            attempt=start.attempt,
+            trained=start.seconds,
+            metrics=dict(start.metrics),
             reported=set(trials[number].intermediate_values) if number < len(trials) else set(),
         )
         assignment = Assignment(
@@ -75,6 +84,6 @@ class Starter:
             # Of this attempt alone: a worker whose coordinator was killed may still be writing.
             output=folder / f"attempt-{uuid.uuid4().hex[:8]}" / "checkpoint",
             resume_point=folder / RESUME_POINT,
-            accumulation=accumulation_of(failures_of(trial)),
+            accumulation=parts,
         )
         return running, assignment

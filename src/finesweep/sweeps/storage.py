@@ -25,11 +25,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine, make_url
 
 from finesweep.errors import DiskFullError, StudyError
+from finesweep.tracking.full_disk import is_full_disk
 
 BUSY_SECONDS = 60
-
-# SQLite's own words for a disk without space.
-FULL = "disk is full"
 
 # Tables by which the two databases are told apart; both call their migrations alembic_version.
 OPTUNA_TABLE = "studies"
@@ -106,6 +104,7 @@ def open_storage(url: str, *, writable: bool) -> RDBStorage:
     Raises:
         StudyError: there is none, it cannot be reached, read or written, it is damaged, it belongs
             to something else or to another version of Optuna.
+        DiskFullError: there is no space for it.
     """
     parsed = parse_url(url)
     file = database_file(parsed)
@@ -124,6 +123,8 @@ def open_storage(url: str, *, writable: bool) -> RDBStorage:
                 _harden(storage.engine)
             return storage
     except OSError as exc:
+        if is_full_disk(exc):
+            raise _no_space(file) from exc
         raise StudyError(
             f"cannot write to {file.parent}, where the study's database is kept ({exc.strerror}); "
             "make it writable or name another database"
@@ -187,8 +188,17 @@ def translated(url: str) -> Iterator[None]:
     except sqlalchemy.exc.NoSuchModuleError:
         raise
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as exc:
-        complaint = _complaint(exc, _shown(parse_url(url)))
-        raise (DiskFullError if FULL in complaint else StudyError)(complaint) from exc
+        file = database_file(parse_url(url))
+        if file is not None and is_full_disk(exc, folder=file.parent):
+            raise _no_space(file) from exc
+        raise StudyError(_complaint(exc, _shown(parse_url(url)))) from exc
+
+
+def _no_space(file: Path) -> DiskFullError:
+    return DiskFullError(
+        f"no space is left for the study database {file}; free some and run the same command: it "
+        "goes on with what is on record"
+    )
 
 
 def _complaint(exc: Exception, shown: str) -> str:
@@ -196,9 +206,7 @@ def _complaint(exc: Exception, shown: str) -> str:
     cause = exc.__cause__ if isinstance(exc, optuna.exceptions.StorageInternalError) else exc
     original = getattr(cause, "orig", None) or cause or exc
     words = " ".join(str(original).split())
-    if FULL in words:
-        advice = "free some space and run the same command"
-    elif "readonly" in words or "read-only" in words:
+    if "readonly" in words or "read-only" in words:
         advice = "it is read-only: make the file and its directory writable"
     elif "not a database" in words or "malformed" in words:
         advice = "it is damaged or no SQLite database: restore a copy, or move it away"

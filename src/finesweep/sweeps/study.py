@@ -15,12 +15,14 @@ from optuna.trial import FrozenTrial, TrialState
 from finesweep.config import SweepConfig, differences, to_plain
 from finesweep.data import DatasetIdentity
 from finesweep.errors import StudyError
-from finesweep.sweeps.storage import open_storage, translated
+from finesweep.sweeps.storage import database_file, open_storage, parse_url, translated
 
 CONFIG = "config"
 SWEEP_RUN_ID = "run_id"
 EXPERIMENT_ID = "experiment_id"
 STOPPED_BY = "stopped_by"
+STUDY_KEY = "key"
+ENDED = "ended"
 NOT_ENDED = "it has not come to its end"
 
 # What may change between two calls of the same sweep: its budgets and what becomes of its results.
@@ -32,6 +34,7 @@ NO_CHANGE = frozenset(
         "patience",
         "retries",
         "max_failures",
+        "tracking_timeout",
         "keep_checkpoints",
         "disk_limit",
         "register",
@@ -69,6 +72,20 @@ def open_study(
             pruner=pruner,
             load_if_exists=True,
         )
+
+
+def study_exists(url: str, name: str) -> bool:
+    """Whether there is a study called ``name``; a database that is missing is not made.
+
+    Raises:
+        StudyError: the database cannot be used.
+    """
+    file = database_file(parse_url(url))
+    if file is not None and not file.exists():
+        return False
+    storage = open_storage(url, writable=False)
+    with translated(url):
+        return name in optuna.get_all_study_names(storage)
 
 
 def load_study(url: str, name: str) -> optuna.Study:
@@ -157,10 +174,13 @@ def _identity(config: SweepConfig, dataset: DatasetIdentity) -> dict[str, Any]:
 
 
 def stored_configuration(attrs: Mapping[str, Any]) -> SweepConfig | None:
-    """The configuration a study was started with; None for a study of something else."""
-    stored = attrs.get(CONFIG)
-    if stored is None:
+    """The configuration a study was started with.
+
+    None for a study of something else, or of a version of finesweep that knew other keys.
+    """
+    try:
+        plain = copy.deepcopy(attrs[CONFIG])
+        del plain["experiment"]["data"]["digest"]
+        return SweepConfig.model_validate_json(json.dumps(plain))
+    except (LookupError, TypeError, ValueError):
         return None
-    plain = copy.deepcopy(stored)
-    del plain["experiment"]["data"]["digest"]
-    return SweepConfig.model_validate_json(json.dumps(plain))

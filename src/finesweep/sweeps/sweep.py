@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,19 +23,24 @@ from finesweep.sweeps.deliveries import (
 from finesweep.sweeps.disk import DiskPlan, check_disk, full_disk_told
 from finesweep.sweeps.engines._base import Engine
 from finesweep.sweeps.lock import Hold, coordinator_lock
+from finesweep.sweeps.news import StoreNews
 from finesweep.sweeps.observer import SweepObserver
 from finesweep.sweeps.progress import trials_done, trials_left
 from finesweep.sweeps.pruners import build_pruner
-from finesweep.sweeps.reconcile import find_mismatches, mend
+from finesweep.sweeps.reconcile import Mismatch, find_mismatches, mend
 from finesweep.sweeps.result import Ending, SweepResult
+from finesweep.sweeps.retention import Retention
 from finesweep.sweeps.selection import Selector, is_selected
 from finesweep.sweeps.showing import result_of
 from finesweep.sweeps.stopping import StopRequest
 from finesweep.sweeps.storage import translated
+from finesweep.sweeps.store_watch import patiently
 from finesweep.sweeps.study import (
+    ENDED,
     EXPERIMENT_ID,
     NOT_ENDED,
     STOPPED_BY,
+    STUDY_KEY,
     SWEEP_RUN_ID,
     adopt_configuration,
     enqueue_first,
@@ -75,6 +81,7 @@ def run_sweep(
     """
     with (
         contextlib.closing(engine),
+        full_disk_told(),
         translated(study_url),
         coordinator_lock(study_url, config.name, workdir=workdir) as hold,
     ):
@@ -94,6 +101,7 @@ def run_sweep(
             config,
             artifacts=store.artifact_root,
             workdir=workdir,
+            held=Retention(study, config, workdir=workdir).held(),
         )
         with Outbox.open(outbox_file) as outbox, Delivery(outbox, store) as delivery:
             sweep_run = _sweep_run(
@@ -109,6 +117,7 @@ def run_sweep(
                 store=store,
                 engine=engine,
                 observer=observer,
+                news=StoreNews(delivery, observer),
                 stop=stop or StopRequest(),
                 hold=hold,
                 workdir=workdir,
@@ -129,6 +138,7 @@ class _Sweep:
     store: TrackingStore
     engine: Engine
     observer: SweepObserver
+    news: StoreNews
     stop: StopRequest
     hold: Hold
     workdir: Path
@@ -139,6 +149,7 @@ class _Sweep:
             self.config,
             runs=self.runs,
             delivery=self.delivery,
+            news=self.news,
             engine=self.engine,
             observer=self.observer,
             stop=self.stop,
@@ -146,10 +157,9 @@ class _Sweep:
             workdir=self.workdir,
         )
         try:
-            with full_disk_told():
-                stopped_by = self._run_trials(coordinator)
-                self._settle()
-                self._select(has_test_split=has_test_split)
+            stopped_by = self._run_trials(coordinator)
+            self._settle()
+            self._select(has_test_split=has_test_split)
         except KeyboardInterrupt as exc:
             reason = self.stop.reason or "stopped by the user"
             left = self._break_off(coordinator, "KILLED", reason=reason)
@@ -160,9 +170,11 @@ class _Sweep:
         except BaseException as exc:
             self._break_off(coordinator, "FAILED", reason=f"the sweep failed: {exc}")
             raise
-        self.study.set_user_attr(STOPPED_BY, stopped_by)
         self.sweep_run.end("FINISHED", ending="completed", reason=stopped_by, outbox=self.outbox)
-        deliver(self.delivery)
+        self.study.set_user_attr(STOPPED_BY, stopped_by)
+        # Last: a process that is killed before this ends the sweep's run once more.
+        self.study.set_user_attr(ENDED, True)
+        self._deliver()
         result = result_of(self.study)
         self.observer.sweep_ended(result)
         return result
@@ -177,6 +189,7 @@ class _Sweep:
 
     def _take_up(self) -> None:
         """Put in order what an earlier call left, and tell the observer where the sweep stands."""
+        self.study.set_user_attr(ENDED, False)
         self.study.set_user_attr(STOPPED_BY, NOT_ENDED)
         take_up(self.study, self.config, runs=self.runs, workdir=self.workdir)
         trials = self.study.get_trials(deepcopy=False)
@@ -186,10 +199,16 @@ class _Sweep:
 
     def _settle(self) -> None:
         """Wait until MLflow has everything, and see to it that it says what the study says."""
-        deliver(self.delivery)
+        self._deliver()
+        if patiently(self._mend, patience=self.config.tracking_timeout, news=self.news):
+            self._deliver()
+
+    def _mend(self) -> list[Mismatch]:
         mismatches = find_mismatches(self.study, self.sweep_run.trial_runs())
-        if mend(self.study, mismatches, sweep_run=self.sweep_run, runs=self.runs):
-            deliver(self.delivery)
+        return mend(self.study, mismatches, sweep_run=self.sweep_run, runs=self.runs)
+
+    def _deliver(self) -> None:
+        deliver(self.delivery, patience=self.config.tracking_timeout, look_around=self.news.tell)
 
     def _select(self, *, has_test_split: bool) -> None:
         selector = Selector(
@@ -199,10 +218,11 @@ class _Sweep:
             sweep_run=self.sweep_run,
             runs=self.runs,
             engine=self.engine,
+            news=self.news,
             workdir=self.workdir,
         )
         selector.select(has_test_split=has_test_split)
-        deliver(self.delivery)
+        self._deliver()
 
     def _break_off(self, coordinator: Coordinator, status: RunStatus, *, reason: str) -> str:
         """End what runs, as far as that is possible; what is not, the next call takes up.
@@ -216,17 +236,19 @@ class _Sweep:
         with contextlib.suppress(Exception):
             self.study.set_user_attr(STOPPED_BY, reason)
             # A trial that was only just asked for is not known to the coordinator.
-            take_up(self.study, self.config, runs=self.runs, workdir=self.workdir)
+            take_up(self.study, self.config, runs=self.runs, workdir=self.workdir, ask_store=False)
         with contextlib.suppress(Exception):
             ending: Ending = "failed" if status == "FAILED" else self.stop.ending or "interrupted"
             self.sweep_run.end(status, ending=ending, reason=reason, outbox=self.outbox)
-            delivered = self.delivery.flush(BREAK_OFF_PATIENCE_SECONDS)
+            away = self.delivery.state.away_since is not None
+            delivered = self.delivery.flush(0.0 if away else BREAK_OFF_PATIENCE_SECONDS)
         return "" if delivered else f". {what_is_left(self.delivery.state)}"
 
 
 def _has_come_to_its_end(study: optuna.Study, config: SweepConfig) -> bool:
     left = trials_left(study.get_trials(deepcopy=False), config)
-    return not left and not left_running(study) and is_selected(study, config)
+    ended = study.user_attrs.get(ENDED, False) and is_selected(study, config)
+    return ended and not left and not left_running(study)
 
 
 def _show(study: optuna.Study, config: SweepConfig, *, observer: SweepObserver) -> SweepResult:
@@ -250,16 +272,20 @@ def _sweep_run(
     run_id = study.user_attrs.get(SWEEP_RUN_ID)
     if run_id is not None:
         return SweepRun.resume(store, run_id, outbox=outbox)
+    key = study.user_attrs.get(STUDY_KEY)
+    if key is None:
+        study.set_user_attr(STUDY_KEY, key := uuid.uuid4().hex)
     sweep_run = SweepRun.start(
         store,
         experiment=config.experiment.name,
         name=config.name,
+        study_key=key,
         config_yaml=to_yaml(config),
         params=_params(config, setup=setup, data=data),
         dataset=data.identity,
     )
-    study.set_user_attr(SWEEP_RUN_ID, sweep_run.run_id)
     study.set_user_attr(EXPERIMENT_ID, sweep_run.experiment_id)
+    study.set_user_attr(SWEEP_RUN_ID, sweep_run.run_id)
     return sweep_run
 
 

@@ -41,13 +41,15 @@ class TrialRuns:
             self._in_store = None
             raise
 
-    def find(self, trial: FrozenTrial) -> TrialRun | None:
+    def find(self, trial: FrozenTrial, *, ask_store: bool = True) -> TrialRun | None:
         """The run of a trial that somebody else left; None if it has none.
+
+        Without ``ask_store`` only what the trial knows itself counts.
 
         Raises:
             TrackingError: the trial knows of none, and the store cannot be reached.
         """
-        run_id = self._known(trial)
+        run_id = self._known(trial) if ask_store else trial.user_attrs.get(RUN_ID)
         return None if run_id is None else self.known(run_id)
 
     def known(self, run_id: str) -> TrialRun:

@@ -28,7 +28,10 @@ def _says_so(error: BaseException, folder: Path | None) -> bool:
         if code == sqlite3.SQLITE_IOERR and folder is not None:
             return shutil.disk_usage(folder).free < _NO_SPACE
         return code == sqlite3.SQLITE_FULL
-    return isinstance(error, OSError) and error.errno in _NO_SPACE_ERRORS
+    if isinstance(error, OSError):
+        return error.errno in _NO_SPACE_ERRORS
+    # Libraries written in Rust, safetensors among them, tell the number in their message only.
+    return any(f"(os error {number})" in str(error) for number in _NO_SPACE_ERRORS)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

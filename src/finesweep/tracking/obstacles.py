@@ -73,11 +73,11 @@ def obstacle_of(exc: Exception) -> Obstacle | None:
     return Obstacle(kind=kind, reason=without_credentials(one_line(exc)))
 
 
-def may_pass(error: FinesweepError) -> bool:
-    """Whether what raised ``error`` may be over soon: a server that restarts, a locked database."""
+def passing_obstacle(error: FinesweepError) -> Obstacle | None:
+    """What raised ``error``, if it may be over soon: a server that restarts, a locked database."""
     cause = error.__cause__
     obstacle = obstacle_of(cause) if isinstance(cause, Exception) else None
-    return obstacle is not None and obstacle.kind != "refused"
+    return None if obstacle is None or obstacle.kind == "refused" else obstacle
 
 
 def _kind_of_answer(error_code: str) -> Kind | None:

@@ -33,6 +33,9 @@ from finesweep.tracking.outbox_file import OutboxFile, damaged, explained
 
 MODELS_FOLDER = "models"
 
+# No tick has this number: it stands for what is measured once, after the last one.
+_AFTER_ALL_TICKS = -1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
@@ -94,13 +97,11 @@ class Outbox:
 
         One that was taken before is passed over, whatever its values.
         """
-        with self._file.writing() as connection:
-            taken = connection.execute(
-                "insert or ignore into ticks values (?, ?)", (run_id, metrics.step)
-            )
-            if taken.rowcount:
-                _insert(connection, run_id, metrics)
-            return bool(taken.rowcount)
+        return self._put_once(run_id, metrics, step=metrics.step)
+
+    def put_result(self, run_id: str, metrics: Metrics) -> bool:
+        """Take the metrics of a whole training, once in the life of a run, as ``put_tick`` does."""
+        return self._put_once(run_id, metrics, step=_AFTER_ALL_TICKS)
 
     def put_model(self, run_id: str, packaged: Path) -> None:
         """Take a packaged model: its folder moves into the outbox, by a rename where possible."""
@@ -117,10 +118,17 @@ class Outbox:
                 raise explained(exc, self._file.path) from exc
             raise
 
+    def _put_once(self, run_id: str, metrics: Metrics, *, step: int) -> bool:
+        with self._file.writing() as connection:
+            taken = connection.execute("insert or ignore into ticks values (?, ?)", (run_id, step))
+            if taken.rowcount:
+                _insert(connection, run_id, metrics)
+            return bool(taken.rowcount)
+
     def last_step(self, run_id: str) -> int:
         """The last step of a run that was taken; 0 before the first."""
         with self._file.reading() as connection:
-            query = "select max(step) from ticks where run_id = ?"
+            query = "select max(step) from ticks where run_id = ? and step >= 0"
             (step,) = connection.execute(query, (run_id,)).fetchone()
         return step or 0
 
@@ -159,6 +167,8 @@ class Outbox:
             connection.execute(
                 "update entries set refused = ? where number = ?", (reason, entry.number)
             )
+        if isinstance(entry.content, Model):
+            shutil.rmtree(self.models / entry.content.folder, ignore_errors=True)
 
     def refusals(self) -> list[Refusal]:
         """What was set aside, in order."""

@@ -26,6 +26,16 @@ _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 
 
+def future_artifact_root() -> Path | None:
+    """Where a store would put artifacts that is opened now; None where a server decides."""
+    uri = os.environ.get(TRACKING_URI_VARIABLE, "").strip()
+    if not uri:
+        return DEFAULT_ROOT.absolute() / "artifacts"
+    if _scheme(uri) == "sqlite":
+        return _sqlite_file(uri).parent / "artifacts"
+    return DEFAULT_ROOT.absolute() / "artifacts" if _scheme(uri) in _DATABASES else None
+
+
 @dataclass(frozen=True)
 class TrackingStore:
     """An MLflow tracking store that is there, answers and has the right schema.
@@ -55,7 +65,7 @@ class TrackingStore:
         uri = os.environ.get(TRACKING_URI_VARIABLE, "").strip()
         if not uri:
             return _open_sqlite((root or DEFAULT_ROOT).absolute() / "mlflow.db")
-        scheme = re.split(r"[:+]", uri, maxsplit=1)[0].lower()
+        scheme = _scheme(uri)
         if scheme == "sqlite":
             return _open_sqlite(_sqlite_file(uri))
         if scheme in _DATABASES:
@@ -132,6 +142,10 @@ def local_path(uri: str) -> Path | None:
 def without_credentials(uri: str) -> str:
     """``uri`` without the ``user:password@`` of a server or database."""
     return re.sub(r"://[^@/]*@", "://", uri)
+
+
+def _scheme(uri: str) -> str:
+    return re.split(r"[:+]", uri, maxsplit=1)[0].lower()
 
 
 def _sqlite_file(uri: str) -> Path:

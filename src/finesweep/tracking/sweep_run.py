@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PARENT_TAG = "mlflow.parentRunId"
 TRIAL_TAG = "finesweep.trial"
 SWEEP_TAG = "finesweep.sweep"
+STUDY_TAG = "finesweep.study"
 DISCARDED_TAG = "finesweep.discarded"
 CONFIG_FILE = "sweep.yaml"
 _PAGE = 1000
@@ -62,30 +63,31 @@ class SweepRun:
         *,
         experiment: str,
         name: str,
+        study_key: str,
         config_yaml: str,
         params: Mapping[str, str | int | float],
         dataset: DatasetIdentity,
-        tags: Mapping[str, str] | None = None,
     ) -> SweepRun:
-        """Begin the run of a sweep called ``name``.
+        """Begin the run of a sweep called ``name``, or find the one that was begun for its study.
 
-        ``config_yaml`` is the resolved configuration, kept as ``sweep.yaml``; the git commit, the
-        package versions and the dataset are recorded too.
+        ``study_key`` is the study's own: a process that was killed just after it made the run could
+        not tell the study. ``config_yaml`` is the resolved configuration, kept as ``sweep.yaml``;
+        the git commit, the package versions and the dataset are recorded too.
 
         Raises:
             TrackingError: the experiment was deleted, or the store cannot be written.
         """
         experiment_id = store.experiment_id(experiment)
-        about = {SWEEP_TAG: name, DIGEST_TAG: dataset.digest, **Provenance.collect().as_tags()}
+        about = {SWEEP_TAG: name, STUDY_TAG: study_key, DIGEST_TAG: dataset.digest}
         with translated(
             f"begin the sweep's run in the experiment '{experiment}' of {store.address}"
         ):
-            run_id = create_run(
+            run_id = _begun_for(store, experiment_id, study_key) or create_run(
                 store,
                 experiment_id,
                 name=name,
                 command="finesweep run",
-                tags={**about, **(tags or {})},
+                tags={**about, **Provenance.collect().as_tags()},
             )
             log_values(store, run_id, params=params)
             log_dataset(store, run_id, dataset)
@@ -238,6 +240,13 @@ class SweepRun:
 
     def _tags_of(self, number: int) -> dict[str, str]:
         return {PARENT_TAG: self.run_id, TRIAL_TAG: str(number), SWEEP_TAG: self.name}
+
+
+def _begun_for(store: TrackingStore, experiment_id: str, study_key: str) -> str | None:
+    """The run that was begun for a study, if there is one."""
+    query = f"tags.`{STUDY_TAG}` = '{study_key}'"
+    found = store.client.search_runs([experiment_id], filter_string=query, max_results=1)
+    return str(found[0].info.run_id) if found else None
 
 
 def _child(run: Any) -> ChildRun:

@@ -84,11 +84,14 @@ class TrialRun:
         metrics = {**tick.metrics, "epoch": tick.epoch, "seconds": tick.seconds}
         return self._outbox.put_tick(self.run_id, Metrics(step=tick.number, values=metrics))
 
-    def log_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Log metrics of the whole training, at the step of the last tick."""
+    def log_metrics(self, metrics: Mapping[str, float]) -> bool:
+        """Log metrics of the whole training, at the step of the last tick.
+
+        Taken once, as a tick is; returns whether this was the first time.
+        """
         # An earlier step would leave the tick's value standing as the latest.
         step = self._outbox.last_step(self.run_id)
-        self._outbox.put(self.run_id, Metrics(step=step, values=dict(metrics)))
+        return self._outbox.put_result(self.run_id, Metrics(step=step, values=dict(metrics)))
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags; a value longer than 5000 characters is cut."""

@@ -82,14 +82,17 @@ class FineTuner:
             variables=self.train_step.state(),
         )
         try:
-            self._reset(hyperparameters.learning_rate)
+            start = file.restore()
+            if start is None:
+                # Afterwards: a file that broke off half-way may have been read half-way.
+                self._reset(hyperparameters.learning_rate)
             course = Course(
                 hyperparameters,
                 setup=self.setup,
                 texts=self.texts,
                 step=self._step(accumulation),
                 evaluator=self.evaluator,
-                start=file.restore() or BEGINNING,
+                start=start or BEGINNING,
             )
             return self._run(course, file=file, output=output, on_tick=on_tick)
         except (tf.errors.ResourceExhaustedError, MemoryError) as exc:

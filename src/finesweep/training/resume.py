@@ -72,10 +72,11 @@ class ResumeFile:
             raise
 
     def restore(self) -> ResumePoint | None:
-        """Assign the variables and return the place; None, and nothing assigned, without a point.
+        """Assign every variable and return the place; None without a point that can be used.
 
-        A file that cannot be used is passed over with a line on stdout that says why. What an
-        attempt that was killed left half-written is removed.
+        A file that cannot be used is passed over with a line on stdout that says why; if it broke
+        off while it was read, some variables have changed. What an attempt that was killed left
+        half-written is removed.
         """
         for partial in self.file.parent.glob(f".{self.file.name}.*.partial"):
             partial.unlink(missing_ok=True)

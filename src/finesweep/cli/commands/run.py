@@ -103,16 +103,19 @@ def _run(config: SweepConfig, ready: Ready, *, study: str, workers: int | None) 
     workdir = options.STORE_FOLDER.absolute() / "work" / config.name
     with waiting("opening the tracking store and the study"):
         from finesweep.sweeps import run_sweep
+        from finesweep.sweeps.disk import require_room
         from finesweep.sweeps.stopping import StopRequest
         from finesweep.sweeps.storage import require_usable
         from finesweep.tracking import TrackingStore
 
         # Before the store is made, and that before any process starts.
         require_usable(study)
+        count = workers or _chosen_workers(config, ready)
+        require_room(
+            config, checkpoint=ready.checkpoint, workers=count, study_url=study, workdir=workdir
+        )
         store = TrackingStore.open()
-    if workers is None:
-        workers = _chosen_workers(config, ready)
-    engine = LocalEngine(ready.setup, workers=workers, logs=workdir / "logs")
+    engine = LocalEngine(ready.setup, workers=count, logs=workdir / "logs")
     stop = StopRequest()
     with signals_ask(stop), SweepProgress(metric=config.experiment.metric) as progress:
         return run_sweep(

@@ -79,7 +79,7 @@ def take_stock(place: Place, stores: Stores) -> Situation:
                 running[name] = holder
                 continue
             study = optuna.load_study(storage=stores.storage, study_name=name)
-            config = _configuration(study)
+            config = stored_configuration(study.user_attrs)
             if config is None:
                 foreign.append(name)
             elif holder is None and _may_run_elsewhere(study, place):
@@ -113,11 +113,3 @@ def _may_run_elsewhere(study: optuna.Study, place: Place) -> bool:
     """Whether a sweep that nobody signed for on this machine may be another's."""
     is_on_server = database_file(parse_url(place.study_url)) is None
     return is_on_server and study.user_attrs.get(STOPPED_BY, NOT_ENDED) == NOT_ENDED
-
-
-def _configuration(study: optuna.Study) -> SweepConfig | None:
-    """None for a study of something else, or of a finesweep whose configuration was another."""
-    try:
-        return stored_configuration(study.user_attrs)
-    except (KeyError, TypeError, ValueError):
-        return None

@@ -179,7 +179,10 @@ class Engine(Protocol):
         """Let a trial that ticked go on, or end it there, with a resume point or without."""
 
     def cancel(self, trial: int) -> None:
-        """End a task now, without waiting for its next tick; no event of it follows."""
+        """End a task now, without waiting for its next tick; no event of it follows.
+
+        One that has ended already is passed over.
+        """
 
     def close(self) -> None:
         """End every worker and wait until its process is gone. May be called again."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import signal
-from collections.abc import Iterator
 
 from finesweep.errors import DiskFullError, DivergedError, OutOfMemoryError
 from finesweep.sweeps.engines._base import DeathCause, FailureCause
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
+from finesweep.tracking.full_disk import is_full_disk
 
 # Raised by what the process itself did; every other signal came from outside.
 OWN_FAULT = frozenset(
@@ -31,7 +28,7 @@ def failure_cause(error: BaseException) -> FailureCause:
         return "diverged"
     if isinstance(error, OutOfMemoryError | MemoryError):
         return "out_of_memory"
-    if any(_is_full_disk(link) for link in _chain(error)):
+    if isinstance(error, DiskFullError) or is_full_disk(error):
         return "disk_full"
     return "failed"
 
@@ -51,22 +48,3 @@ def describe_exit(exit_code: int) -> str:
         return f"killed by {signal.Signals(-exit_code).name}"
     except ValueError:
         return f"killed by signal {-exit_code}"
-
-
-def _is_full_disk(error: BaseException) -> bool:
-    if isinstance(error, DiskFullError):
-        return True
-    if isinstance(error, OSError):
-        return error.errno in FULL
-    # Libraries written in Rust, safetensors among them, tell the number in their message only.
-    return any(f"(os error {number})" in str(error) for number in FULL)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error, what it was raised from or while handling, and so on; it may come round."""
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        yield link
-        link = link.__cause__ or link.__context__

@@ -121,7 +121,9 @@ class LocalEngine:
 
     def cancel(self, trial: int) -> None:
         """Kill the worker that runs the task; another is started when it is its turn."""
-        self._slot_of(trial).cancel()
+        for slot in self._slots:
+            if slot.task is not None and slot.task.trial == trial:
+                slot.cancel()
 
     def close(self) -> None:
         """Let idle workers end by themselves, kill the others, and wait until all are gone."""
