@@ -171,6 +171,25 @@ def test_a_store_that_is_away_when_a_trial_begins_is_waited_for(
     assert [trial.attempts for trial in result.trials] == [1, 1, 1]
 
 
+@pytest.mark.timeout(60)
+def test_a_sweep_out_of_patience_does_not_wait_for_a_store_that_is_away(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = SweepRun.start_trial
+
+    def refuse(self: SweepRun, number: int, *args: Any, **kwargs: Any) -> Any:
+        if number == 2:
+            raise TrackingError("cannot begin the run") from ConnectionError("refused")
+        return begin(self, number, *args, **kwargs)
+
+    monkeypatch.setattr(SweepRun, "start_trial", refuse)
+    enqueue = [{"learning_rate": 5e-5}, {"learning_rate": 9e-5}]
+    config = bench.config(trials=9, enqueue=enqueue, patience=1)
+    result = bench.run(config, workers=2)
+    assert states(result) == ["completed"] * 2
+    assert result.stopped_by.startswith("no improvement in 1 trials")
+
+
 def test_a_store_that_refuses_for_good_ends_the_sweep(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

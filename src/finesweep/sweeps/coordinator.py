@@ -20,6 +20,7 @@ from finesweep.config import SweepConfig
 from finesweep.errors import DiskFullError, FinesweepError
 from finesweep.sweeps import progress
 from finesweep.sweeps.attempts import describe_next
+from finesweep.sweeps.blame import Blame, blame_for, blame_for_error
 from finesweep.sweeps.ending import RunningTrial, Verdict, end_complete, end_early
 from finesweep.sweeps.engines._base import (
     Died,
@@ -98,7 +99,7 @@ class Coordinator:
         self._retention.tidy(self._remove_model)
         while True:
             self._fill_slots()
-            if not self._running and (self._is_to_end or not self._starter.store.is_away):
+            if not self._running and not self._waits_for_store:
                 return self._why_it_stopped()
             self._handle_all(self._engine.wait(LOOK_SECONDS))
             self._end_what_only_loads()
@@ -118,6 +119,14 @@ class Coordinator:
     def _is_to_end(self) -> bool:
         """Whether no trial is started any more: somebody asked, or the time is up."""
         return self._stop.is_asked or self._judge.time_is_up
+
+    @property
+    def _waits_for_store(self) -> bool:
+        """Whether a trial could begin if the tracking store gave it a run."""
+        if self._is_to_end or not self._starter.store.is_away:
+            return False
+        trials = self._study.get_trials(deepcopy=False)
+        return progress.trials_left(trials, self._config) > 0
 
     @property
     def _may_start(self) -> bool:
@@ -177,10 +186,8 @@ class Coordinator:
                 self._on_tick(self._running[event.trial], event.tick)
             case Finished():
                 self._on_finished(self._running[event.trial], event.result)
-            case Failed():
-                self._on_failed(self._running[event.trial], event)
-            case Died():
-                self._on_died(self._running[event.trial], event)
+            case Failed() | Died():
+                self._on_failure(self._running[event.trial], event)
             case Evaluated():
                 raise RuntimeError("an evaluation ended while trials were running")
 
@@ -202,56 +209,32 @@ class Coordinator:
         value = result.metrics.get(metric)
         if value is None or result.checkpoint is None:
             missing = metric if value is None else "checkpoint"
-            self._on_error(running, kind="TrainerError", reason=f"the trainer left no {missing}")
+            self._blame(running, blame_for_error("TrainerError", f"the trainer left no {missing}"))
         elif not math.isfinite(value):
             reason = f"diverged: {metric} is {value} at the end"
             self._end(running, Verdict(ending="diverged", reason=reason))
         else:
             self._complete(running, result.checkpoint, value=value)
 
-    def _on_failed(self, running: RunningTrial, event: Failed) -> None:
+    def _on_failure(self, running: RunningTrial, event: Failed | Died) -> None:
         if running.verdict is not None and event.cause != "disk_full":
-            self._end(running, running.verdict)
-            return
-        match event.cause:
-            case "diverged":
-                self._end(running, Verdict(ending="diverged", reason=f"diverged: {event.reason}"))
-            case "out_of_memory":
-                self._on_out_of_memory(running, event.reason)
-            case "disk_full":
-                reason = f"interrupted: no space is left on the disk ({event.reason})"
-                self._end(running, Verdict(ending="interrupted", reason=reason))
-                raise DiskFullError(
-                    f"no space is left on the disk ({event.reason}); free some and run the same "
-                    "command: it goes on from the last resume points"
-                )
-            case "failed":
-                later = "" if running.attempt == 1 else f"-{running.attempt}"
-                running.run.log_text(event.traceback, f"traceback{later}.txt")
-                self._on_error(running, kind=event.kind, reason=event.reason)
-
-    def _on_died(self, running: RunningTrial, event: Died) -> None:
-        if running.verdict is not None:
             # It was to end anyway; all it can have lost is its newest resume point.
             self._end(running, running.verdict)
             return
-        match event.cause:
-            case "preempted":
-                reason = f"preempted: {event.detail}"
-                self._end(running, Verdict(ending="preempted", reason=reason))
-            case "out_of_memory":
-                self._on_out_of_memory(running, event.detail)
-            case "crashed":
-                self._on_error(running, kind="WorkerDied", reason=event.detail)
+        if event.cause == "failed":
+            later = "" if running.attempt == 1 else f"-{running.attempt}"
+            running.run.log_text(event.traceback, f"traceback{later}.txt")
+        self._blame(running, blame_for(event))
+        if event.cause == "disk_full":
+            raise DiskFullError(
+                f"no space is left on the disk ({event.reason}); free some and run the same "
+                "command: it goes on from the last resume points"
+            )
 
-    def _on_out_of_memory(self, running: RunningTrial, reason: str) -> None:
-        verdict = Verdict(ending="out_of_memory", reason=f"out of memory: {reason}")
-        if not self._end(running, verdict):
-            self._streak.add("OutOfMemory", reason)
-
-    def _on_error(self, running: RunningTrial, *, kind: str, reason: str) -> None:
-        if not self._end(running, Verdict(ending="failed", reason=f"{kind}: {reason}")):
-            self._streak.add(kind, reason)
+    def _blame(self, running: RunningTrial, blame: Blame) -> None:
+        goes_on = self._end(running, blame.verdict)
+        if blame.error is not None and not goes_on:
+            self._streak.add(*blame.error)
 
     def _complete(self, running: RunningTrial, checkpoint: Path, *, value: float) -> None:
         if self._retention.is_worth_keeping(value):
@@ -299,7 +282,7 @@ class Coordinator:
         if self._stop.is_asked and not self._told_stopping:
             self._told_stopping = True
             self._observer.stopping(self._stop.reason)
-        self._news.tell()
+        self._news.tell(unanswered=self._starter.store.reason)
 
     def _remove_model(self, number: int, reason: str) -> None:
         """Take a completed trial's model away, and let its run say so."""

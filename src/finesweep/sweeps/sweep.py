@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
 
-from finesweep.config import SweepConfig, to_yaml
+from finesweep.config import SweepConfig
 from finesweep.data import PreparedData
 from finesweep.errors import InterruptedSweep
 from finesweep.sweeps.coordinator import Coordinator
@@ -25,6 +24,7 @@ from finesweep.sweeps.engines._base import Engine
 from finesweep.sweeps.lock import Hold, coordinator_lock
 from finesweep.sweeps.news import StoreNews
 from finesweep.sweeps.observer import SweepObserver
+from finesweep.sweeps.parent_run import parent_run
 from finesweep.sweeps.progress import trials_done, trials_left
 from finesweep.sweeps.pruners import build_pruner
 from finesweep.sweeps.reconcile import Mismatch, find_mismatches, mend
@@ -37,11 +37,8 @@ from finesweep.sweeps.storage import translated
 from finesweep.sweeps.store_watch import patiently
 from finesweep.sweeps.study import (
     ENDED,
-    EXPERIMENT_ID,
     NOT_ENDED,
     STOPPED_BY,
-    STUDY_KEY,
-    SWEEP_RUN_ID,
     adopt_configuration,
     enqueue_first,
     left_running,
@@ -104,7 +101,7 @@ def run_sweep(
             held=Retention(study, config, workdir=workdir).held(),
         )
         with Outbox.open(outbox_file) as outbox, Delivery(outbox, store) as delivery:
-            sweep_run = _sweep_run(
+            sweep_run = parent_run(
                 study, config, setup=setup, data=data, store=store, outbox=outbox
             )
             sweep = _Sweep(
@@ -257,51 +254,3 @@ def _show(study: optuna.Study, config: SweepConfig, *, observer: SweepObserver) 
     observer.sweep_started(config.trials, trials_done(study.get_trials(deepcopy=False)))
     observer.sweep_ended(result)
     return result
-
-
-def _sweep_run(
-    study: optuna.Study,
-    config: SweepConfig,
-    *,
-    setup: TrainingSetup,
-    data: PreparedData,
-    store: TrackingStore,
-    outbox: Outbox,
-) -> SweepRun:
-    """The MLflow run above the trials': a new study's is begun, a continued one's reopened."""
-    run_id = study.user_attrs.get(SWEEP_RUN_ID)
-    if run_id is not None:
-        return SweepRun.resume(store, run_id, outbox=outbox)
-    key = study.user_attrs.get(STUDY_KEY)
-    if key is None:
-        study.set_user_attr(STUDY_KEY, key := uuid.uuid4().hex)
-    sweep_run = SweepRun.start(
-        store,
-        experiment=config.experiment.name,
-        name=config.name,
-        study_key=key,
-        config_yaml=to_yaml(config),
-        params=_params(config, setup=setup, data=data),
-        dataset=data.identity,
-    )
-    study.set_user_attr(EXPERIMENT_ID, sweep_run.experiment_id)
-    study.set_user_attr(SWEEP_RUN_ID, sweep_run.run_id)
-    return sweep_run
-
-
-def _params(
-    config: SweepConfig, *, setup: TrainingSetup, data: PreparedData
-) -> dict[str, str | int | float]:
-    """What tells one sweep from another in a table of runs."""
-    return {
-        "checkpoint": config.experiment.model.checkpoint,
-        "precision": setup.precision,
-        "metric": config.experiment.metric,
-        "sampler": config.sampler.name,
-        "sampler_seed": config.sampler.seed,
-        "pruner": config.pruner.name,
-        "labels": len(setup.label_names),
-        "train_rows": data.n_train,
-        "validation_rows": data.n_validation,
-        "test_rows": data.n_test,
-    }
