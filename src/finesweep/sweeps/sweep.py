@@ -227,7 +227,7 @@ class _Sweep:
         Never raises: why the sweep ended early is what the user must see. Returns what is to be
         added to that.
         """
-        delivered = False
+        left = ""
         with contextlib.suppress(Exception):
             coordinator.abandon(reason)
         with contextlib.suppress(Exception):
@@ -238,8 +238,9 @@ class _Sweep:
             ending: Ending = "failed" if status == "FAILED" else self.stop.ending or "interrupted"
             self.sweep_run.end(status, ending=ending, reason=reason, outbox=self.outbox)
             away = self.delivery.state.away_since is not None
-            delivered = self.delivery.flush(0.0 if away else BREAK_OFF_PATIENCE_SECONDS)
-        return "" if delivered else f". {what_is_left(self.delivery.state)}"
+            if not self.delivery.flush(0.0 if away else BREAK_OFF_PATIENCE_SECONDS):
+                left = f". {what_is_left(self.delivery.state)}"
+        return left
 
 
 def _has_come_to_its_end(study: optuna.Study, config: SweepConfig) -> bool:
