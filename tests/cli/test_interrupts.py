@@ -12,10 +12,14 @@ from finesweep.sweeps.stopping import StopRequest
 
 @pytest.fixture(autouse=True)
 def _no_signal_is_ignored() -> Iterator[None]:
-    """Under ``nohup`` these tests would wait for a signal that never comes."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    """Under ``nohup``, or behind a shell's ``&``, these tests would wait for ever."""
+    before = {
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

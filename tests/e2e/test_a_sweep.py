@@ -71,7 +71,7 @@ def test_a_log_tells_each_tick_without_a_terminal_s_codes(swept: Swept) -> None:
 
 def test_nothing_of_tensorflow_s_noise_is_shown(swept: Swept) -> None:
     told = swept.said.err.splitlines()
-    known = ("t00", "looking for", "opening", "a worker", "all 4")
+    known = ("t00", "looking for", "opening", "a worker", "worker 0 is ready", "all 4")
     assert [line for line in told if not line.startswith(known)] == []
 
 
@@ -178,7 +178,7 @@ def test_another_configuration_is_refused_with_the_differences(swept: Swept) -> 
     assert said.code == 2
     assert "was started with another configuration" in said.err
     assert "pruner.name: " in said.err
-    assert "--set name=" in said.err
+    assert "start another sweep with --new NAME" in said.err
 
 
 def test_a_reader_who_has_seen_enough_is_no_error(swept: Swept) -> None:
