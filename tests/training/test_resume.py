@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -140,22 +141,24 @@ def test_what_a_killed_attempt_left_half_written_is_removed(file: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
-@pytest.fixture
+@contextmanager
 def little_room() -> Iterator[None]:
-    """No file may grow past 100 bytes: a write fails in its middle, as on a full disk."""
+    """No file may grow past 100 bytes: a write fails in its middle, as on a full disk.
+
+    Only while the block runs: pytest itself may be writing to a file.
+    """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_a_point_that_cannot_be_written_leaves_the_one_before(
-    file: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_point_that_cannot_be_written_leaves_the_one_before(file: Path) -> None:
     resume_file(file, 1).save(POINT)
     before = file.read_bytes()
-    request.getfixturevalue("little_room")
-    with pytest.raises(OSError, match="File too large"):
+    with pytest.raises(OSError, match="File too large"), little_room():
         resume_file(file, 2).save(POINT)
     assert file.read_bytes() == before
     assert [path.name for path in file.parent.iterdir()] == [file.name]
