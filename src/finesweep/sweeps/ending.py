@@ -131,16 +131,15 @@ def end_early(
 
 def carry_out(
     study: optuna.Study, trial: FrozenTrial, *, run: TrialRun | None, metric: str
-) -> TrialRecord | None:
+) -> None:
     """Do what a dead coordinator could not: end the trial as its record says, or park it."""
     record = last_record(trial)
     if record is not None and record.final:
         _end_for_good(study, trial.number, record, run=run, metric=metric)
-        return record
+        return
     if record is not None and run is not None:
         _end_run(run, record)
     studies.park(study, trial.number)
-    return record
 
 
 def _end_for_good(

@@ -14,7 +14,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.sweeps.ending import RUN_STATUS
-from finesweep.sweeps.record import DEAD, RUN_ID, TrialRecord, last_record, record_of
+from finesweep.sweeps.record import RUN_ID, record_of
 from finesweep.sweeps.trial_runs import TrialRuns
 from finesweep.tracking import ChildRun, SweepRun
 
@@ -65,7 +65,7 @@ def mend(
         if mismatch.kind == "double":
             sweep_run.discard(mismatch.run_id, mismatch.detail)
         else:
-            record = _record(trials[mismatch.trial])
+            record = record_of(trials[mismatch.trial])
             runs.known(mismatch.run_id).end(
                 RUN_STATUS[record.ending], ending=record.ending, reason=record.reason
             )
@@ -82,16 +82,8 @@ def _compare(trial: FrozenTrial | None, child: ChildRun) -> Mismatch | None:
         return Mismatch(kind="double", trial=trial.number, run_id=child.run_id, detail=detail)
     if trial.state == TrialState.RUNNING:
         return None
-    expected = RUN_STATUS[_record(trial).ending]
+    expected = RUN_STATUS[record_of(trial).ending]
     if child.status == expected:
         return None
     detail = f"its run is {child.status}, expected {expected}"
     return Mismatch(kind="status", trial=trial.number, run_id=child.run_id, detail=detail)
-
-
-def _record(trial: FrozenTrial) -> TrialRecord:
-    """How the trial's last attempt ended; the trial has a run, and is not running."""
-    if trial.state == TrialState.WAITING:
-        # One whose run was made, and its process killed, before the attempt could be noted.
-        return last_record(trial) or TrialRecord(ending="preempted", reason=DEAD)
-    return record_of(trial)

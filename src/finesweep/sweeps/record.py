@@ -89,7 +89,10 @@ def last_record(trial: optuna.Trial | FrozenTrial) -> TrialRecord | None:
 
 
 def record_of(trial: FrozenTrial) -> TrialRecord:
-    """How a finished trial ended; from Optuna's state alone where there is no record."""
+    """How a trial's last attempt ended; from Optuna's state alone where there is no record.
+
+    One that was asked for, and has no record yet, was preempted if nobody runs it.
+    """
     record = last_record(trial)
     if record is not None:
         return record
@@ -98,7 +101,9 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
         TrialState.PRUNED: "pruned",
         TrialState.FAIL: "failed",
     }
-    return TrialRecord(ending=endings[trial.state], final=True)
+    if trial.state in endings:
+        return TrialRecord(ending=endings[trial.state], final=True)
+    return TrialRecord(ending="preempted", reason=DEAD)
 
 
 def is_parked(trial: FrozenTrial) -> bool:
@@ -120,9 +125,7 @@ def summarise(
     takes for running is one that was preempted.
     """
     running = bool(trial.state == TrialState.RUNNING) and coordinated
-    record = last_record(trial) if not trial.state.is_finished() else record_of(trial)
-    # A trial that was asked for and not yet handed out has no record.
-    record = record or TrialRecord(ending="preempted", reason=DEAD)
+    record = record_of(trial)
     state: TrialStateName = "running" if running else record.ending
     return TrialSummary(
         number=trial.number,

@@ -13,14 +13,14 @@ from finesweep.sweeps.progress import trials_done
 from finesweep.sweeps.record import summarise, summarise_all
 from finesweep.sweeps.result import StudySummary, SweepResult
 from finesweep.sweeps.selection import best_trial, stored_selection
-from finesweep.sweeps.storage import open_storage, translated
+from finesweep.sweeps.storage import translated
 from finesweep.sweeps.study import (
     EXPERIMENT_ID,
     NOT_ENDED,
     STOPPED_BY,
     SWEEP_RUN_ID,
+    load_studies,
     load_study,
-    silence_optuna,
     stored_configuration,
 )
 
@@ -45,11 +45,8 @@ def list_studies(study_url: str) -> list[StudySummary]:
     Raises:
         StudyError: the database cannot be used.
     """
-    silence_optuna()
-    storage = open_storage(study_url, writable=False)
     with translated(study_url):
-        names = optuna.get_all_study_names(storage)
-        return [_summary(optuna.load_study(storage=storage, study_name=name)) for name in names]
+        return [_summary(study) for study in load_studies(study_url)]
 
 
 def result_of(study: optuna.Study, *, coordinated: bool = True) -> SweepResult:

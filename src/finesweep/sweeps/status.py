@@ -14,8 +14,8 @@ from finesweep.sweeps.engines._base import WorkerStatus
 from finesweep.sweeps.lock import Holder, read_holder
 from finesweep.sweeps.progress import trials_done
 from finesweep.sweeps.record import RUN_ID, is_parked
-from finesweep.sweeps.storage import open_storage, translated
-from finesweep.sweeps.study import STOPPED_BY, silence_optuna, stored_configuration
+from finesweep.sweeps.storage import translated
+from finesweep.sweeps.study import STOPPED_BY, load_studies, stored_configuration
 from finesweep.training.progress import TICKS_PER_EPOCH
 
 SweepState = Literal["running", "ended", "died"]
@@ -62,16 +62,11 @@ def sweep_statuses(study_url: str, *, work: Path) -> list[SweepStatus]:
     Raises:
         StudyError: the database cannot be used.
     """
-    silence_optuna()
-    storage = open_storage(study_url, writable=False)
     with translated(study_url):
-        names = optuna.get_all_study_names(storage)
         return [
-            _status(
-                optuna.load_study(storage=storage, study_name=name),
-                holder=read_holder(study_url, name, workdir=work / name),
-            )
-            for name in names
+            _status(study, holder=read_holder(study_url, name, workdir=work / name))
+            for study in load_studies(study_url)
+            for name in [study.study_name]
         ]
 
 

@@ -105,6 +105,19 @@ def load_study(url: str, name: str) -> optuna.Study:
             raise StudyError(f"there is no sweep '{name}' in {url}; {known}") from exc
 
 
+def load_studies(url: str) -> list[optuna.Study]:
+    """Every study of a database, in the order in which they were made, to look at them.
+
+    Raises:
+        StudyError: the database cannot be used.
+    """
+    silence_optuna()
+    storage = open_storage(url, writable=False)
+    with translated(url):
+        names = optuna.get_all_study_names(storage)
+        return [optuna.load_study(storage=storage, study_name=name) for name in names]
+
+
 def adopt_configuration(
     study: optuna.Study, config: SweepConfig, *, dataset: DatasetIdentity
 ) -> None:
