@@ -17,10 +17,11 @@ from optuna.trial import FrozenTrial
 
 from finesweep import registry
 from finesweep.config import SweepConfig
-from finesweep.errors import DiskFullError, FinesweepError
+from finesweep.errors import FinesweepError
 from finesweep.sweeps import progress
 from finesweep.sweeps.attempts import describe_next
 from finesweep.sweeps.blame import Blame, blame_for, blame_for_error
+from finesweep.sweeps.disk import no_space_left
 from finesweep.sweeps.ending import RunningTrial, Verdict, end_complete, end_early
 from finesweep.sweeps.engines._base import (
     Died,
@@ -226,10 +227,7 @@ class Coordinator:
             running.run.log_text(event.traceback, f"traceback{later}.txt")
         self._blame(running, blame_for(event))
         if event.cause == "disk_full":
-            raise DiskFullError(
-                f"no space is left on the disk ({event.reason}); free some and run the same "
-                "command: it goes on from the last resume points"
-            )
+            raise no_space_left(event.reason)
 
     def _blame(self, running: RunningTrial, blame: Blame) -> None:
         goes_on = self._end(running, blame.verdict)

@@ -98,6 +98,14 @@ def check_disk(
             )
 
 
+def no_space_left(words: object) -> DiskFullError:
+    """The error for a sweep whose disk is full; ``words`` are the system's."""
+    return DiskFullError(
+        f"no space is left on the disk ({words}); free some and run the same command: it goes on "
+        "from the last resume points"
+    )
+
+
 @contextmanager
 def full_disk_told() -> Iterator[None]:
     """Turn the system's error for a full disk into ours.
@@ -110,10 +118,7 @@ def full_disk_told() -> Iterator[None]:
     except OSError as exc:
         if not is_full_disk(exc):
             raise
-        raise DiskFullError(
-            f"no space is left on the disk ({exc}); free some and run the same command: it goes on "
-            "from the last resume points"
-        ) from exc
+        raise no_space_left(exc) from exc
 
 
 def weights_size(checkpoint: Path) -> int:
