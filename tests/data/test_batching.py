@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finesweep.data import EncodedTexts, evaluation_batches, load_tokenizer, training_batches
-from finesweep.data.batching import WIDTH_STEP
 from finesweep.data.encoding import encode, token_lengths
 
 FakeTexts = Callable[..., EncodedTexts]
@@ -62,8 +61,7 @@ def test_training_sees_every_row_once_cut_and_padded_right(
         width = batch.input_ids.shape[1]
         longest = min(max(lengths[row] for row in batch.rows), max_length)
         assert longest <= width <= max_length
-        assert width - longest < WIDTH_STEP
-        assert width % WIDTH_STEP == 0 or width == max_length
+        assert width - longest <= longest // 16
         assert batch.input_ids.dtype == batch.attention_mask.dtype == np.int32
         assert batch.labels.tolist() == [row % 3 for row in batch.rows]
         for row, ids, mask in zip(batch.rows, batch.input_ids, batch.attention_mask, strict=True):
@@ -138,7 +136,7 @@ def test_the_order_depends_on_seed_and_epoch_alone(fake_texts: FakeTexts) -> Non
 
 def test_the_order_is_the_same_on_every_machine(fake_texts: FakeTexts) -> None:
     texts = fake_texts([3, 9, 17, 4, 10, 18, 5, 11, 19, 6])
-    assert order(texts, seed=0, epoch=0) == [[7, 4, 2, 8], [3, 0, 6, 1], [5, 9]]
+    assert order(texts, seed=0, epoch=0) == [[4, 7, 2, 8], [3, 0, 6, 1], [5, 9]]
 
 
 def test_padding_is_small_on_headlines(fake_texts: FakeTexts) -> None:
@@ -156,10 +154,10 @@ def test_padding_is_small_on_headlines(fake_texts: FakeTexts) -> None:
             tokens += int(batch.attention_mask.sum())
             shapes.add(batch.input_ids.shape)
         assert tokens == lengths.sum()
-        assert 1 - tokens / slots < 0.12
+        assert 1 - tokens / slots < 0.03
     static = 1 - lengths.sum() / (64 * len(lengths))
     assert static > 0.75, "padded to max_length, three slots in four would be empty"
-    assert len(shapes) <= 3 * 9
+    assert len(shapes) <= 3 * 30
 
 
 @given(

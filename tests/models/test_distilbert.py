@@ -15,7 +15,7 @@ import tensorflow as tf
 from finesweep import TFDistilBertForSequenceClassification
 from finesweep.errors import CheckpointError
 from finesweep.models import DistilBertConfig
-from finesweep.models.layers import gelu
+from finesweep.models.layers import Dropout, gelu
 from finesweep.models.outputs import SequenceClassifierOutput
 from finesweep.models.weights import weight_table
 from finesweep.training.step import TrainStep
@@ -132,13 +132,36 @@ def test_dropout_of_the_feed_forward_output_spares_the_residual() -> None:
     np.testing.assert_allclose(block(hidden, visible, training=True), expected, atol=1e-5)
 
 
-def test_dropout_keeps_the_expected_value() -> None:
-    from finesweep.models.layers import Dropout
-
-    layer = Dropout(0.2, keras.random.SeedGenerator(0))
-    dropped = layer(np.ones((200, 200), dtype="float32"), training=True).numpy()
-    assert dropped.mean() == pytest.approx(1.0, abs=0.02)
+@pytest.mark.parametrize("shape", [(200, 200), (3, 7, 1001)], ids=["words", "part of a word"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 0.01), ("bfloat16", 0.02)])
+def test_dropout_keeps_the_expected_value(
+    shape: tuple[int, ...], dtype: str, tolerance: float
+) -> None:
+    layer = Dropout(0.2, keras.random.SeedGenerator(0), dtype=dtype)
+    dropped = np.asarray(layer(np.ones(shape, dtype="float32"), training=True), dtype="float32")
+    assert dropped.shape == shape
+    assert dropped.mean() == pytest.approx(1.0, abs=tolerance)
     assert (dropped == 0.0).mean() == pytest.approx(0.2, abs=0.01)
+
+
+def test_dropout_draws_anew_each_time_and_again_from_the_same_state() -> None:
+    seeds = keras.random.SeedGenerator(5)
+    layer = Dropout(0.5, seeds)
+    ones = np.ones((64, 64), dtype="float32")
+    before = seeds.state.numpy()
+    first, second = layer(ones, training=True).numpy(), layer(ones, training=True).numpy()
+    assert 0.4 < (first == second).mean() < 0.6
+    seeds.state.assign(before)
+    np.testing.assert_array_equal(layer(ones, training=True), first)
+
+
+def test_the_last_layer_computes_the_first_token_as_if_it_computed_all() -> None:
+    block = one_block().blocks[0]
+    hidden = np.random.default_rng(0).normal(size=(6, 8)).astype("float32")
+    visible = np.array([[1, 1, 1], [1, 1, 0]], dtype=bool)[:, None, None]
+    every = np.reshape(block(hidden, visible), (2, 3, 8))
+    first = block(hidden, visible, first_only=True)
+    np.testing.assert_allclose(first, every[:, 0], atol=1e-6)
 
 
 def test_save_and_load_keeps_every_number(

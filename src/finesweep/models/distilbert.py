@@ -83,9 +83,10 @@ class TFDistilBertForSequenceClassification(keras.Model):
             attention_mask = ops.ones_like(input_ids)
         visible = ops.reshape(ops.cast(attention_mask, "bool"), (batch, 1, 1, length))
         hidden = self.embeddings(input_ids, training=training)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             hidden = block(hidden, visible, training=training)
-        first_token = ops.reshape(hidden, (batch, length, self.config.dim))[:, 0]
+        # The head reads the first token: nothing else that the last layer would compute is used.
+        first_token = self.blocks[-1](hidden, visible, training=training, first_only=True)
         return SequenceClassifierOutput(logits=self.head(first_token, training=training))
 
     def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any) -> None:

@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from finesweep.models.config import LAYER_NORM_EPSILON, DistilBertConfig
@@ -18,6 +19,7 @@ from finesweep.models.config import LAYER_NORM_EPSILON, DistilBertConfig
 Tensor = Any  # a backend tensor; Keras has no type for it
 
 MASKED_SCORE = -1e9
+_SIXTEEN_BITS = 2**16
 
 
 def require_positions(length: Any, config: DistilBertConfig) -> None:
@@ -37,7 +39,8 @@ class Dropout(keras.layers.Layer):
     """Inverted dropout that draws from the generator all layers of a model share.
 
     One shared generator makes a model's randomness a single small state, which a trial can set
-    from its seed and a resume point can store.
+    from its seed and a resume point can store. Sixteen random bits decide about a number: half the
+    time of a draw in float32, and the rate is met to within 1 in 65,536.
     """
 
     def __init__(self, rate: float, seeds: keras.random.SeedGenerator, **kwargs: Any) -> None:
@@ -50,7 +53,20 @@ class Dropout(keras.layers.Layer):
         """``inputs`` with a share of their numbers set to 0 and the rest scaled up."""
         if not training or self.rate == 0.0:
             return inputs
-        return keras.random.dropout(inputs, self.rate, seed=self.seeds)
+        # Never all of the bits' values: what is dropped for certain could not be scaled up.
+        dropped = min(round(self.rate * _SIXTEEN_BITS), _SIXTEEN_BITS - 1)
+        kept = self._random_bits(tf.shape(inputs)) >= tf.constant(dropped, tf.uint16)
+        scale = _SIXTEEN_BITS / (_SIXTEEN_BITS - dropped)
+        return inputs * (tf.cast(kept, inputs.dtype) * scale)
+
+    def _random_bits(self, shape: Tensor) -> Tensor:
+        """Uniform uint16 of ``shape``, four from each word that the generator is asked for."""
+        count = tf.reduce_prod(shape)
+        seed = tf.cast(self.seeds.next(), tf.int32)
+        words = tf.random.stateless_uniform(
+            [(count + 3) // 4], seed, minval=None, maxval=None, dtype=tf.uint64
+        )
+        return tf.reshape(tf.reshape(tf.bitcast(words, tf.uint16), (-1,))[:count], shape)
 
 
 class LayerNorm(keras.layers.LayerNormalization):
@@ -92,7 +108,8 @@ class Embeddings(keras.layers.Layer):
         """The vectors of all tokens of the batch, one a row."""
         length = ops.shape(input_ids)[1]
         require_positions(length, self.config)
-        words = ops.take(self.word_table, input_ids, axis=0)
+        # From the variable itself: an op of Keras would read, and so copy, the whole table first.
+        words = tf.gather(self.word_table.value, input_ids)
         positions = self.position_table[:length]
         hidden = ops.reshape(words + positions, (-1, self.config.dim))
         hidden = ops.cast(hidden, self.compute_dtype)
@@ -111,27 +128,44 @@ class SelfAttention(keras.layers.Layer):
         super().__init__(**kwargs)
         self.config = config
         self.head_dim = config.dim // config.n_heads
+        self._heads = (config.n_heads, self.head_dim)
         self.qkv = _dense(3 * config.dim, config.dim, config, seeds, "qkv_lin", self.dtype_policy)
         self.out = _dense(config.dim, config.dim, config, seeds, "out_lin", self.dtype_policy)
         self.dropout = Dropout(config.attention_dropout, seeds, dtype=self.dtype_policy)
         self.built = True
 
-    def call(self, hidden: Tensor, visible: Tensor, training: bool = False) -> Tensor:
-        """``visible``, boolean (batch, 1, 1, length), says which tokens may be attended to."""
+    def call(
+        self, hidden: Tensor, visible: Tensor, training: bool = False, first_only: bool = False
+    ) -> Tensor:
+        """``visible``, boolean (batch, 1, 1, length), says which tokens may be attended to.
+
+        With ``first_only`` the first token of each text alone attends, to all of them: one row a
+        text comes out.
+        """
         batch, length = ops.shape(visible)[0], ops.shape(visible)[3]
-        heads = (batch, length, self.config.n_heads, self.head_dim)
-        query, key, value = (
-            ops.transpose(ops.reshape(part, heads), (0, 2, 1, 3))
-            for part in ops.split(self.qkv(hidden), 3, axis=-1)
-        )
-        query = query * (self.head_dim**-0.5)
-        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
+        if first_only:
+            query, key, value = self._first_queries(hidden, batch, length)
+        else:
+            parts = ops.reshape(self.qkv(hidden), (batch, length, 3, *self._heads))
+            query, key, value = ops.unstack(ops.transpose(parts, (2, 0, 3, 1, 4)))
+        scores = tf.matmul(query * (self.head_dim**-0.5), key, transpose_b=True)
         # In float32 whatever the precision: bfloat16 has too few digits for a sum of exponentials.
         scores = ops.where(visible, ops.cast(scores, "float32"), MASKED_SCORE)
         weights = ops.softmax(scores, axis=-1)
         weights = self.dropout(ops.cast(weights, self.compute_dtype), training=training)
         context = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
         return self.out(ops.reshape(context, (-1, self.config.dim)))
+
+    def _first_queries(self, hidden: Tensor, batch: Any, length: Any) -> tuple[Tensor, ...]:
+        """Query of each text's first token, key and value of all, each (batch, heads, …, dim)."""
+        dim = self.config.dim
+        query_kernel, kernel = ops.split(self.qkv.kernel, [dim], axis=1)
+        query_bias, bias = ops.split(self.qkv.bias, [dim])
+        first = ops.reshape(hidden, (batch, length, dim))[:, 0]
+        query = ops.reshape(ops.matmul(first, query_kernel) + query_bias, (batch, 1, *self._heads))
+        parts = ops.reshape(ops.matmul(hidden, kernel) + bias, (batch, length, 2, *self._heads))
+        key, value = ops.unstack(ops.transpose(parts, (2, 0, 3, 1, 4)))
+        return ops.transpose(query, (0, 2, 1, 3)), key, value
 
 
 class TransformerBlock(keras.layers.Layer):
@@ -153,9 +187,14 @@ class TransformerBlock(keras.layers.Layer):
         self.output_norm.build((None, config.dim))
         self.built = True
 
-    def call(self, hidden: Tensor, visible: Tensor, training: bool = False) -> Tensor:
-        """``hidden`` after one layer; ``visible`` as in ``SelfAttention``."""
-        attended = self.attention(hidden, visible, training=training)
+    def call(
+        self, hidden: Tensor, visible: Tensor, training: bool = False, first_only: bool = False
+    ) -> Tensor:
+        """``hidden`` after one layer; ``visible`` and ``first_only`` as in ``SelfAttention``."""
+        attended = self.attention(hidden, visible, training=training, first_only=first_only)
+        if first_only:
+            shape = ops.shape(visible)
+            hidden = ops.reshape(hidden, (shape[0], shape[3], self.config.dim))[:, 0]
         hidden = self.attention_norm(attended + hidden)
         widened = activate(self.widen(hidden), self.config.activation, training=training)
         narrowed = self.dropout(self.narrow(widened), training=training)
