@@ -136,7 +136,7 @@ def test_the_order_depends_on_seed_and_epoch_alone(fake_texts: FakeTexts) -> Non
 
 def test_the_order_is_the_same_on_every_machine(fake_texts: FakeTexts) -> None:
     texts = fake_texts([3, 9, 17, 4, 10, 18, 5, 11, 19, 6])
-    assert order(texts, seed=0, epoch=0) == [[4, 7, 2, 8], [3, 0, 6, 1], [5, 9]]
+    assert order(texts, seed=0, epoch=0) == [[4, 7, 2, 8], [0, 3, 6, 1], [5, 9]]
 
 
 def test_padding_is_small_on_headlines(fake_texts: FakeTexts) -> None:

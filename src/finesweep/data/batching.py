@@ -86,7 +86,8 @@ def _widths(texts: EncodedTexts, rows: NDArray[np.int64], *, max_length: int) ->
     lengths = texts.lengths[rows]
     _, digits = np.frexp(lengths)  # binary digits of the length
     step = 1 << np.maximum(digits - 5, 0)
-    return np.minimum(-(-lengths // step) * step, max_length)
+    widths: NDArray[np.int32] = np.minimum(-(-lengths // step) * step, max_length)
+    return widths
 
 
 def _assemble(texts: EncodedTexts, rows: NDArray[np.int64], *, max_length: int) -> Batch:
