@@ -17,10 +17,10 @@ SARCASTIC := News anchor hits back at viewer who sent her snarky note about ‘s
 
 .DEFAULT_GOAL := help
 CYCLES ?= 200
-.PHONY: help setup sweep test check format parity chaos clean
+.PHONY: help setup sweep test check format parity chaos bench bench-quick clean
 
 help: ## List the targets.
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
 setup: $(VENV)/.installed ## Make the environment: .venv/bin/finesweep.
 
@@ -49,8 +49,14 @@ parity: $(VENV)/.installed-dev ## Compare the model with transformers on torch, 
 chaos: $(VENV)/.installed-dev ## Kill sweeps at random moments, CYCLES times, and count what is lost.
 	$(BIN)/python tests/chaos --cycles $(CYCLES) $(if $(SEED),--seed $(SEED))
 
+bench: $(VENV)/.installed-bench ## Compare the speed with other tools, about half an hour; BENCH='--geometry base'.
+	$(BIN)/python -m benchmarks.compare $(BENCH)
+
+bench-quick: $(VENV)/.installed-bench ## The same in one short round.
+	$(BIN)/python -m benchmarks.compare --quick $(BENCH)
+
 clean: ## Remove the environment and the caches; mlruns/ stays.
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .bench .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "finesweep needs Python 3.11, 3.12 or 3.13; none is on the PATH. \
@@ -63,4 +69,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(PIP) install --quiet --constraint constraints.txt --group dev
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	@$(PIP) install --quiet --constraint constraints.txt --group bench
 	@touch $@
