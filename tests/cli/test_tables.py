@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,6 +40,24 @@ def test_attempts_are_shown_where_a_trial_took_more_than_one(result: SweepResult
     again = replace(result, trials=(*others, replace(last, attempts=3)))
     *_, first, _, third = lines_of(trials_table(again, width=160), width=160)
     assert (first.split()[-1], third.split()[-1]) == ("1", "3")
+
+
+def test_what_a_hypermodel_drew_has_columns_and_what_it_does_not_use_is_left_empty(
+    result: SweepResult,
+) -> None:
+    drawn: list[dict[str, Any]] = [
+        {"units": 32, "epochs": 7},
+        {"kind": "cnn", "rate": 0.123456, "epochs": 7},
+        {},
+    ]
+    trials = zip(result.trials, drawn, strict=True)
+    result = replace(result, trials=tuple(replace(one, drawn=values) for one, values in trials))
+    lines = lines_of(trials_table(result, width=180), width=180)
+    first, second, third = (line.split() for line in lines[-3:])
+    assert {"units", "kind", "rate"} <= set(" ".join(lines[:-3]).split())
+    assert first[:4] == ["t000", "completed", "7", "32"]
+    assert second[:5] == ["t001", "interrupted", "7", "cnn", "0.123"]
+    assert third[3:7] == ["4.94e-05", "4096", "3", "64"]
 
 
 @pytest.mark.parametrize("width", [140, 110, 100, 80, 60, 40])

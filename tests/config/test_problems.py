@@ -208,7 +208,8 @@ def test_a_space_searches_something(refused_sweep: Refusal, space: str) -> None:
     error = refused_sweep(f"{SWEEP}space: {space}\n")
     assert error.at == Location(file="sweeps/s.yaml", line=3, field="space")
     assert error.message == (
-        "expected at least one of learning_rate, batch_size, epochs, max_length, received none"
+        "expected at least one of learning_rate, batch_size, epochs, max_length, received none; "
+        "or name a hypermodel"
     )
 
 

@@ -155,7 +155,9 @@ def sweeps(draw: st.DrawFn) -> SweepConfig:
         sampler=draw(
             st.builds(
                 SamplerConfig,
-                name=st.sampled_from(["tpe", "random", "qmc", "cmaes"]),
+                name=st.sampled_from(
+                    ["tpe", "random", "qmc", "cmaes", "keras_tuner.bayesian", "keras_tuner.grid"]
+                ),
                 seed=seeds,
                 n_startup_trials=st.none() | st.integers(1, 99),
             )
@@ -253,6 +255,9 @@ def test_differences_ignore_fields_with_all_below() -> None:
         ({"a": None}, {}, []),
         ({}, {"a": None}, []),
         ({0: "x"}, {"0": "x"}, []),
+        ({}, {"a": []}, []),
+        ({"a": []}, {"a": [1]}, [Difference("a", [], [1])]),
+        ({}, {"a": False}, [Difference("a", None, False)]),
         ({"a": {"b": 1}}, {"a": None}, [Difference("a", {"b": 1}, None)]),
         ({"a": [1, 2]}, {"a": [2, 1]}, [Difference("a", [1, 2], [2, 1])]),
     ],

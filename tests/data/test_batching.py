@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finesweep.data import EncodedTexts, evaluation_batches, load_tokenizer, training_batches
+from finesweep.data import (
+    EncodedTexts,
+    evaluation_batches,
+    load_tokenizer,
+    training_batches,
+    whole_split,
+)
 from finesweep.data.encoding import encode, token_lengths
 
 FakeTexts = Callable[..., EncodedTexts]
@@ -199,3 +205,20 @@ def test_encoding_tells_how_far_it_is(checkpoint: Path, monkeypatch: pytest.Monk
     told: list[tuple[str, int, int | None]] = []
     encode(["man"] * 4001, load_tokenizer(checkpoint), progress=lambda *step: told.append(step))
     assert told == [("tokenizing the texts", done, 4001) for done in (2000, 4000, 4001)]
+
+
+@given(lengths=lengths_lists, max_length=st.integers(4, 80))
+def test_a_whole_split_is_padded_to_one_width_in_its_own_order(
+    lengths: list[int], max_length: int
+) -> None:
+    texts = in_memory(lengths)
+    rows = np.arange(len(lengths))[::-2].copy()
+    batch = whole_split(texts, rows, max_length=max_length)
+    assert batch.input_ids.shape == batch.attention_mask.shape == (len(rows), max_length)
+    np.testing.assert_array_equal(batch.rows, rows)
+    np.testing.assert_array_equal(batch.labels, texts.labels[rows])
+    for row, ids, mask in zip(rows, batch.input_ids, batch.attention_mask, strict=True):
+        expected = expected_ids(texts, row, max_length)
+        assert ids[mask == 1].tolist() == expected
+        assert mask.sum() == len(expected)
+        assert (ids[mask == 0] == texts.pad_id).all()

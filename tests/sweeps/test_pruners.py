@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from finesweep.config import SweepConfig
-from finesweep.sweeps.pruners import build_pruner, describe_verdict, most_epochs
+from finesweep.sweeps.pruners import build_pruner, describe_verdict
 
 Direction = Literal["maximize", "minimize"]
 
@@ -104,9 +104,9 @@ def test_none_prunes_nothing() -> None:
 def test_the_most_epochs_of_a_space() -> None:
     pruner = {"name": "none"}
     rate = {"learning_rate": {"low": 1e-5, "high": 1e-4}}
-    assert most_epochs(sweep(pruner)) == 4
-    assert most_epochs(sweep(pruner, space={**rate, "epochs": {"choices": [1, 6, 2]}})) == 6
-    assert most_epochs(sweep(pruner, space={**rate, "epochs": {"low": 1, "high": 3}})) == 3
+    assert sweep(pruner).most_epochs == 4
+    assert sweep(pruner, space={**rate, "epochs": {"choices": [1, 6, 2]}}).most_epochs == 6
+    assert sweep(pruner, space={**rate, "epochs": {"low": 1, "high": 3}}).most_epochs == 3
 
 
 @pytest.mark.parametrize(

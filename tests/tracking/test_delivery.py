@@ -154,6 +154,75 @@ def test_consecutive_metrics_go_in_one_request(
     assert _steps(store, trial.run_id) == list(range(1, 401))
 
 
+class _Requests:
+    """A client that notes what it is asked for."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.names: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        self.names.append(name)
+        return getattr(self._client, name)
+
+
+def test_a_whole_trial_goes_in_two_requests(
+    store: TrackingStore, begin: Begin, outbox: Outbox, tick: MakeTick
+) -> None:
+    requests = _Requests(store.client)
+    trial = begin(0)
+    for number in range(1, 5):
+        trial.log_tick(tick(number))
+    trial.set_tags({"finesweep.checkpoint": "soon", "finesweep.precision": "float32"})
+    trial.set_tags({"finesweep.checkpoint": "not kept"})
+    trial.end("FINISHED", ending="completed")
+    with Delivery(outbox, replace(store, client=requests)) as delivery:
+        assert delivery.flush(30)
+    assert requests.names == ["log_batch", "set_terminated"]
+    run = store.client.get_run(trial.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["finesweep.ending"] == "completed"
+    assert run.data.tags["finesweep.checkpoint"] == "not kept"  # the newest
+    assert run.data.tags["finesweep.precision"] == "float32"
+    assert run.data.params
+    assert _steps(store, trial.run_id) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("by_the_same_delivery", [True, False])
+def test_an_end_without_a_reason_leaves_none(
+    by_the_same_delivery: bool, store: TrackingStore, begin: Begin, outbox: Outbox
+) -> None:
+    trial = begin(0)
+    with Delivery(outbox, store) as delivery:
+        trial.end("KILLED", ending="pruned", reason="worse than the others")
+        assert delivery.flush(30)
+        assert "finesweep.reason" in store.client.get_run(trial.run_id).data.tags
+        if by_the_same_delivery:
+            trial.end("FINISHED", ending="completed")
+            assert delivery.flush(30)
+    if not by_the_same_delivery:
+        with Delivery(outbox, store) as delivery:
+            trial.end("FINISHED", ending="completed")
+            assert delivery.flush(30)
+    assert "finesweep.reason" not in store.client.get_run(trial.run_id).data.tags
+
+
+def test_many_tags_are_more_than_one_request_takes(
+    store: TrackingStore, begin: Begin, outbox: Outbox
+) -> None:
+    trial = begin(0)
+    for number in range(130):
+        trial.set_tags({f"tag-{number}": str(number)})
+    trial.set_tags({f"more-{number}": str(number) for number in range(130)})
+    trial.end("FINISHED", ending="completed")
+    with Delivery(outbox, store) as delivery:
+        assert delivery.flush(30)
+        assert delivery.state.refused == 0
+    tags = store.client.get_run(trial.run_id).data.tags
+    assert all(tags[f"tag-{number}"] == str(number) for number in range(130))
+    assert all(tags[f"more-{number}"] == str(number) for number in range(130))
+
+
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -411,7 +480,6 @@ def test_a_full_disk_of_this_machine_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     trial = begin(0)
-    trial.log_tick(tick(1))
 
     def send(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -419,6 +487,7 @@ def test_a_full_disk_of_this_machine_is_not_waited_for(
     with Delivery(outbox, store) as delivery:
         with monkeypatch.context() as patch:
             patch.setattr("finesweep.tracking.sending.Sender.send", send)
+            trial.log_tick(tick(1))
             started = time.monotonic()
             assert not delivery.flush(60)
             assert time.monotonic() - started < 30

@@ -186,6 +186,24 @@ def test_hyperparameters_that_a_killed_process_left_out_follow(
     assert _run(store, run_id).data.params["learning_rate"] == "5e-05"
 
 
+def test_a_hyperparameter_may_be_called_anything(
+    store: TrackingStore, sweep: SweepRun, outbox: Outbox, deliver: Callable[[], None]
+) -> None:
+    """MLflow refuses some characters, and names that would be another path; its limit is 250."""
+    trial = sweep.start_trial(0, {}, outbox=outbox)
+    trial.log_params({"tower/units": 3, "rate [kind=a|b]": 0.5, "größe (x)": True})
+    trial.log_params({"/../up": "a", "../..": "b", "x" * 300: "c"})
+    deliver()
+    assert _run(store, trial.run_id).data.params == {
+        "tower/units": "3",
+        "rate _kind_a_b_": "0.5",
+        "größe _x_": "True",
+        "up": "a",
+        "_": "b",
+        "x" * 250: "c",
+    }
+
+
 def test_more_tags_than_one_request_takes(store: TrackingStore, sweep: SweepRun) -> None:
     sweep.set_tags({f"tag{number}": str(number) for number in range(250)})
     assert _run(store, sweep.run_id).data.tags["tag249"] == "249"

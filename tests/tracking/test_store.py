@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -209,3 +210,16 @@ def test_where_artifacts_will_be_is_known_before(
 def test_a_server_decides_for_itself_where_artifacts_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
     assert future_artifact_root() is None
+
+
+def test_whoever_reads_holds_up_nobody_who_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    store = TrackingStore.open(root=tmp_path)
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as reader:
+        assert reader.execute("pragma journal_mode").fetchone() == ("wal",)
+        reader.execute("begin")
+        before = reader.execute("select count(*) from experiments").fetchone()
+        store.experiment_id("another")
+        assert reader.execute("select count(*) from experiments").fetchone() == before

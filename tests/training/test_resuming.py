@@ -16,6 +16,7 @@ from safetensors import safe_open
 from finesweep.models.pretrained import read_checkpoint
 from finesweep.training import Answer, FineTuned, Hyperparameters, Tick, TrainingSetup
 from finesweep.training.fine_tuner import FineTuner
+from finesweep.training.progress import Schedule
 
 # 140 texts: an epoch is 17 whole batches and one of four, and no tick but the last is at its end.
 VALUES = Hyperparameters(learning_rate=1e-3, batch_size=8, epochs=3, max_length=16)
@@ -256,3 +257,35 @@ def test_the_file_names_weights_by_their_place_in_the_model(
         names = set(tensors.keys())
     assert {"step", "random_state", "squares.head.classifier.bias"} <= names
     assert len(names) == 3 * 32 + 2
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear"])
+def test_more_epochs_go_on_from_the_end_of_fewer_at_a_constant_rate(
+    setup: TrainingSetup, tmp_path: Path, schedule: Schedule
+) -> None:
+    tuner = FineTuner(replace(setup, schedule=schedule, continuable=True))
+    whole, all_ticks = attempt(tuner, tmp_path / "whole")
+    short, first_ticks = attempt(tuner, tmp_path / "short", values=replace(VALUES, epochs=1))
+    assert [tick.number for tick in first_ticks] == [1, 2, 3, 4]
+    (tmp_path / "promoted").mkdir()
+    point = tmp_path / "short" / "resume.safetensors"
+    point.rename(tmp_path / "promoted" / point.name)
+    promoted, more_ticks = attempt(tuner, tmp_path / "promoted")
+    if schedule == "linear":
+        # The rate had come to 0, so nothing can be gone on from.
+        assert more_ticks[0].number == 1
+        return
+    assert more_ticks[0].number == 5
+    assert more_ticks[0].epoch > 1
+    assert more_ticks[0].seconds >= short.seconds
+    assert told([*first_ticks, *more_ticks]) == told(all_ticks)
+    assert_same_weights(promoted.checkpoint, whole.checkpoint)
+
+
+def test_a_finished_fine_tuning_is_not_repeated(setup: TrainingSetup, tmp_path: Path) -> None:
+    tuner = FineTuner(replace(setup, continuable=True))
+    first, _ = attempt(tuner, tmp_path, values=replace(VALUES, epochs=1))
+    again, ticks = attempt(tuner, tmp_path, values=replace(VALUES, epochs=1))
+    assert not ticks
+    assert again.metrics == first.metrics
+    assert again.checkpoint is not None

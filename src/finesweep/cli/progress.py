@@ -6,7 +6,7 @@ A terminal that cannot move its cursor (``TERM=dumb``) gets the lines of a log.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from finesweep.cli.console import notes
 if TYPE_CHECKING:
     from finesweep.sweeps.engines._base import WorkerReady
     from finesweep.sweeps.result import SweepResult, TrialStateName, TrialSummary
+    from finesweep.sweeps.warm_start.report import SourceReport
     from finesweep.tracking import DeliveryState
     from finesweep.training.hyperparameters import Hyperparameters
     from finesweep.training.progress import Tick
@@ -98,6 +99,11 @@ class SweepProgress:
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
+
+    def warm_started(self, reports: Sequence[SourceReport]) -> None:
+        """Trials of earlier work came into a new study."""
+        for report in reports:
+            self._say(f"warm start: {report}")
 
     def sweep_started(self, total: int, done: int) -> None:
         """The study is open."""

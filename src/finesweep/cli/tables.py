@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from finesweep.sweeps.result import StudySummary, SweepResult, TrialSummary
 
 METRIC_TAG = "finesweep.metric."
+FOUR = ("learning_rate", "batch_size", "epochs", "max_length")
 _LEAST_TEXT = 24  # characters of a text that should stand in one line
 
 Row = TypeVar("Row")
@@ -44,6 +45,7 @@ def trials_table(result: SweepResult, *, width: int) -> Table:
         _hyperparameter("batch_size", "batch\nsize", rank=3),
         _hyperparameter("epochs", "epochs", rank=4),
         _hyperparameter("max_length", "max\nlength", rank=5),
+        *_drawn(result),
         _metric("val/accuracy", ".4f", rank=0),
         _metric("val/f1", ".4f", rank=6),
         _metric("val/loss", ".4f", rank=2),
@@ -115,10 +117,32 @@ def predictions_table(texts: Sequence[str], predictions: Predictions, *, width: 
 
 def _hyperparameter(name: str, heading: str, *, rank: int) -> Column[TrialSummary]:
     def cell(trial: TrialSummary) -> str:
-        value = getattr(trial.hyperparameters, name)
-        return f"{value:.3g}" if isinstance(value, float) else str(value)
+        # A hypermodel says which of the four it uses.
+        given = trial.drawn.get(name) if trial.drawn else getattr(trial.hyperparameters, name)
+        return _value(given)
 
     return Column(heading=heading, cell=cell, rank=rank, number=True)
+
+
+def _drawn(result: SweepResult) -> list[Column[TrialSummary]]:
+    """A column for each hyperparameter that a hypermodel drew beyond the four, in that order."""
+
+    def column(name: str) -> Column[TrialSummary]:
+        return Column(
+            heading=name.replace("_", "\n"),
+            cell=lambda trial: _value(trial.drawn.get(name)),
+            rank=5,
+            number=True,
+        )
+
+    names = dict.fromkeys(name for trial in result.trials for name in trial.drawn)
+    return [column(name) for name in names if name not in FOUR]
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _metric(name: str, form: str, *, rank: int, heading: str | None = None) -> Column[TrialSummary]:

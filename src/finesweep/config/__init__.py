@@ -15,6 +15,7 @@ from finesweep.config.experiment import (
     ModelConfig,
     PositionSplit,
 )
+from finesweep.config.hypermodel import hypermodel_folders
 from finesweep.config.loader import load_experiment, load_sweep
 from finesweep.config.resolved import Difference, differences, to_plain, to_yaml
 from finesweep.config.space import (
@@ -62,6 +63,7 @@ __all__ = [
     "StrictModel",
     "SweepConfig",
     "differences",
+    "hypermodel_folders",
     "load_experiment",
     "load_sweep",
     "to_plain",

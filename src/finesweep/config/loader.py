@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from finesweep.config.base import StrictModel
 from finesweep.config.document import Document, read
 from finesweep.config.experiment import ExperimentConfig
+from finesweep.config.hypermodel import hypermodel_folders, require_hypermodel
 from finesweep.config.overrides import apply, parse_override
-from finesweep.config.paths import absolute, resolve_paths
+from finesweep.config.paths import absolute, resolve_paths, resolve_sources
 from finesweep.config.problems import config_error
 from finesweep.config.sweep import SweepConfig
 from finesweep.errors import ConfigError
@@ -47,7 +48,7 @@ def load_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
         ConfigError: as ``load_experiment``; a mistake in the experiment file names that file.
     """
     document = read(path, name=str(path))
-    if "space" not in document.values and "data" in document.values:
+    if not {"space", "hypermodel"} & document.values.keys() and "data" in document.values:
         message = "expected a sweep file, received an experiment; `finesweep train` runs one"
         raise document.place(()).source.error(message)
     for override in map(parse_override, overrides):
@@ -56,12 +57,17 @@ def load_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
         apply(override, document, SweepConfig)
     _open_experiment(document)
     resolve_paths(document, ("experiment",))
-    return _validate(SweepConfig, document)
+    resolve_sources(document)
+    config = _validate(SweepConfig, document)
+    if config.hypermodel is not None:
+        at = document.place(("hypermodel",)).location(("hypermodel",))
+        require_hypermodel(config.hypermodel, hypermodel_folders(path), at=at)
+    return config
 
 
 def _read_experiment(path: Path, *, name: str) -> Document:
     document = read(path, name=name)
-    for key in ("experiment", "space"):
+    for key in ("experiment", "space", "hypermodel"):
         if key in document.values:
             message = f"expected an experiment file, received a sweep: it has the key '{key}'"
             raise document.place(()).source.error(message, line=document.place((key,)).line)

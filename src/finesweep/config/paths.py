@@ -7,6 +7,7 @@ from pathlib import Path
 
 from finesweep.config.base import KeyPath
 from finesweep.config.document import Document
+from finesweep.config.warm_start import is_project_path
 from finesweep.errors import ConfigError, Location
 
 _URL_OR_PACKAGED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|packaged:")
@@ -26,6 +27,16 @@ def resolve_paths(document: Document, experiment: KeyPath) -> None:
     checkpoint = (*experiment, "model", "checkpoint")
     if _is_directory_name(document, checkpoint):
         _resolve(document, checkpoint)
+
+
+def resolve_sources(document: Document) -> None:
+    """Make the paths among the sources of a sweep's ``warm_start`` absolute, in place."""
+    sources = document.get(("warm_start",))
+    indices = range(len(sources)) if isinstance(sources, list) else ()
+    for path in [("warm_start",), *(("warm_start", index) for index in indices)]:
+        value = document.get(path)
+        if isinstance(value, str) and is_project_path(value):
+            _resolve(document, path)
 
 
 def _resolve(document: Document, path: KeyPath) -> None:

@@ -116,5 +116,10 @@ def _differences(
         was, becomes = before.get(key), after.get(key)
         if isinstance(was, Mapping) and isinstance(becomes, Mapping):
             yield from _differences(was, becomes, f"{prefix}{key}.")
-        elif was != becomes:
+        elif was != becomes and not (_is_unset(was) and _is_unset(becomes)):
             yield Difference(f"{prefix}{key}", was, becomes)
+
+
+def _is_unset(value: Any) -> bool:
+    """Whether nothing is said: a version that did not know a list's key left it out."""
+    return value is None or value == []

@@ -17,8 +17,10 @@ from finesweep.config.experiment import (
     Name,
     Seed,
 )
+from finesweep.config.hypermodel import HypermodelName
 from finesweep.config.quantities import Bytes, Seconds
 from finesweep.config.space import HYPERPARAMETERS, IntChoices, IntRange, SpaceConfig
+from finesweep.config.warm_start import WarmStart, source_problems
 
 Stage = Literal["None", "Staging", "Production", "Archived"]
 
@@ -29,17 +31,60 @@ KeepCheckpoints = Annotated[
 # Optuna lays the whole grid out in memory before the first trial.
 MOST_GRID_POINTS = 100_000
 
+HYPERBAND_KEYS = ("max_epochs", "factor", "iterations")
+_MAX_EPOCHS = ("sampler", "max_epochs")
+
 
 class SamplerConfig(StrictModel):
     """Which algorithm proposes hyperparameters."""
 
-    name: Literal["tpe", "random", "grid", "qmc", "cmaes"] = "tpe"
+    name: Literal[
+        "tpe",
+        "random",
+        "grid",
+        "qmc",
+        "cmaes",
+        "keras_tuner.bayesian",
+        "keras_tuner.random",
+        "keras_tuner.hyperband",
+        "keras_tuner.grid",
+    ] = "tpe"
     """``tpe`` learns from the trials before; ``random``; ``grid`` tries every combination once;
-    ``qmc`` spreads trials evenly; ``cmaes`` is an evolution strategy for ranges."""
+    ``qmc`` spreads trials evenly; ``cmaes`` is an evolution strategy for ranges. Those of
+    ``keras_tuner`` are its oracles: ``bayesian`` is a Gaussian process, ``hyperband`` trains many
+    trials for a few epochs and goes on with the best. See [samplers.md](samplers.md)."""
     seed: Seed = 0
     """The same seed proposes the same first trials."""
     n_startup_trials: Annotated[int, Field(ge=1)] | None = None
-    """Random trials before ``tpe`` or ``cmaes`` begins to learn; the others ignore it."""
+    """Random trials before ``tpe``, ``cmaes`` or ``keras_tuner.bayesian`` begins to learn; the
+    others ignore it."""
+    max_epochs: Epochs | None = None
+    """Of ``keras_tuner.hyperband``: the most epochs a trial has; the experiment's when left out."""
+    factor: Annotated[int, Field(ge=2)] | None = None
+    """Of ``keras_tuner.hyperband``: one trial in so many goes on, to train so many times as long; 3
+    when left out."""
+    iterations: Annotated[int, Field(ge=1)] | None = None
+    """Of ``keras_tuner.hyperband``: how often it goes through all its brackets; once when left
+    out."""
+
+    @property
+    def is_oracle(self) -> bool:
+        """Whether it is one of KerasTuner's, which is loaded for it."""
+        return self.name.startswith("keras_tuner.")
+
+    @property
+    def is_hyperband(self) -> bool:
+        """Whether it decides how many epochs a trial has, and goes on with the best."""
+        return self.name == "keras_tuner.hyperband"
+
+    @model_validator(mode="after")
+    def _keys_belong_to_it(self) -> Self:
+        if self.is_hyperband:
+            return self
+        given = [name for name in HYPERBAND_KEYS if getattr(self, name) is not None]
+        message = f"belongs to keras_tuner.hyperband, received it for {self.name}; leave it out"
+        reject([Problem((name,), message, against=("name",)) for name in given])
+        return self
 
 
 class PercentilePruner(StrictModel):
@@ -159,10 +204,20 @@ class SweepConfig(StrictModel):
     disk_limit: Bytes | None = None
     """The most disk that the sweep's models and its working files may take: ``20GB``. The worst
     models are removed first; the best one stays."""
-    space: SpaceConfig
-    """What is searched."""
+    space: SpaceConfig = SpaceConfig()
+    """What is searched; with a hypermodel it may be left out."""
+    hypermodel: HypermodelName | None = None
+    """``module:name`` of a KerasTuner ``build_model(hp)`` or ``HyperModel`` that builds the models
+    and draws hyperparameters of its own; left out, DistilBERT is fine-tuned. The module is looked
+    for in the folder of this file, then in the working directory. What ``space`` names is searched
+    as it says there, whatever range the hypermodel gives it."""
     enqueue: Annotated[tuple[EnqueuedTrial, ...], Field(strict=False)] = ()
     """Trials that come first, in this order."""
+    warm_start: WarmStart = ()
+    """Earlier work whose finished trials the sampler learns from before the first trial: sweeps of
+    the same study database by name, ``mlflow:EXPERIMENT``, the path of a KerasTuner project (with a
+    slash in it: ``./project``), or an Optuna storage, ``sqlite:///old.db`` for all its studies,
+    ``sqlite:///old.db#STUDY`` for one."""
     sampler: SamplerConfig = SamplerConfig()
     """Which algorithm proposes."""
     pruner: PrunerConfig = PercentilePruner()
@@ -171,13 +226,36 @@ class SweepConfig(StrictModel):
     """Where the best trial is registered; left out, nothing is."""
 
     @property
+    def most_epochs(self) -> int:
+        """The most epochs a trial may have."""
+        if self.sampler.is_hyperband:
+            return self.sampler.max_epochs or self.experiment.epochs
+        return _most(self.space.epochs, self.experiment.epochs)
+
+    @property
+    def study_space(self) -> SpaceConfig:
+        """What the study holds of each trial: the space, and the epochs where hyperband decides."""
+        if not self.sampler.is_hyperband:
+            return self.space
+        return self.space.model_copy(update={"epochs": IntRange(low=1, high=self.most_epochs)})
+
+    @property
     def longest_max_length(self) -> int:
         """The largest max_length a trial may have."""
         return _most(self.space.max_length, self.experiment.max_length)
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
-        reject([*_enqueue_problems(self), *_grid_problems(self), *_rung_problems(self)])
+        reject(
+            [
+                *_space_problems(self),
+                *_enqueue_problems(self),
+                *source_problems(self.warm_start, sweep=self.name),
+                *_grid_problems(self),
+                *_rung_problems(self),
+                *_hyperband_problems(self),
+            ]
+        )
         return self
 
 
@@ -186,6 +264,15 @@ def _most(entry: IntRange | IntChoices | None, fixed: int) -> int:
     if entry is None:
         return fixed
     return max(entry.choices) if isinstance(entry, IntChoices) else entry.high
+
+
+def _space_problems(sweep: SweepConfig) -> list[Problem]:
+    """Something must be searched: by the space, or by a hypermodel."""
+    if sweep.space.entries() or sweep.hypermodel is not None:
+        return []
+    listed = ", ".join(HYPERPARAMETERS)
+    message = f"expected at least one of {listed}, received none; or name a hypermodel"
+    return [Problem(("space",), message)]
 
 
 def _enqueue_problems(sweep: SweepConfig) -> list[Problem]:
@@ -214,7 +301,15 @@ def _enqueue_problems(sweep: SweepConfig) -> list[Problem]:
 
 def _grid_problems(sweep: SweepConfig) -> list[Problem]:
     """A grid needs finitely many points, and not too many."""
-    if sweep.sampler.name != "grid":
+    name = sweep.sampler.name
+    if name in ("grid", "keras_tuner.grid") and sweep.hypermodel is not None:
+        message = (
+            "expected a sampler for a space that shows trial by trial, as a hypermodel's does, "
+            f"received {name}; take another"
+        )
+        return [Problem(("sampler", "name"), message, against=("hypermodel",))]
+    if name != "grid":
+        # KerasTuner's takes ten values of a continuous range, and one point after another.
         return []
     sizes = {name: entry.size for name, entry in sweep.space.entries().items()}
     endless = [name for name, size in sizes.items() if size is None]
@@ -238,8 +333,49 @@ def _rung_problems(sweep: SweepConfig) -> list[Problem]:
     """A first rung after the last epoch would stop nothing, and Optuna refuses it late."""
     if not isinstance(sweep.pruner, AshaPruner | HyperbandPruner):
         return []
-    most = _most(sweep.space.epochs, sweep.experiment.epochs)
+    most = sweep.most_epochs
     if sweep.pruner.min_epochs <= most:
         return []
     message = f"expected at most {most}, the most epochs a trial has, "
     return [Problem(("pruner", "min_epochs"), message + f"received {sweep.pruner.min_epochs}")]
+
+
+def _hyperband_problems(sweep: SweepConfig) -> list[Problem]:
+    """What hyperband decides itself, and what would keep it from going on with a trial."""
+    if not sweep.sampler.is_hyperband:
+        return []
+    problems = []
+    if sweep.space.epochs is not None:
+        message = (
+            "keras_tuner.hyperband decides how many epochs a trial has, received a search of them; "
+            "leave it out, and write the most as sampler.max_epochs"
+        )
+        problems.append(Problem(("space", "epochs"), message, against=("sampler", "name")))
+    if sweep.experiment.schedule != "constant":
+        message = (
+            "keras_tuner.hyperband goes on with trials after their last epoch, where a linear "
+            "schedule has come to 0; expected constant, received linear"
+        )
+        problems.append(Problem(("experiment", "schedule"), message, against=("sampler", "name")))
+    if not isinstance(sweep.pruner, NoPruner):
+        message = (
+            "keras_tuner.hyperband stops the worst trials itself; expected none, received "
+            f"{sweep.pruner.name}; write pruner: {{name: none}}"
+        )
+        problems.append(Problem(("pruner", "name"), message, against=("sampler", "name")))
+    if sweep.hypermodel is not None:
+        message = (
+            "expected another sampler: keras_tuner.hyperband goes on with trials after their last "
+            "epoch, which the code of a hypermodel may not bear"
+        )
+        problems.append(Problem(("sampler", "name"), message, against=("hypermodel",)))
+    if sweep.most_epochs < 2:
+        message = "expected at least 2 epochs for keras_tuner.hyperband to go on with, received 1"
+        at = ("experiment", "epochs") if sweep.sampler.max_epochs is None else _MAX_EPOCHS
+        problems.append(Problem(at, message, against=("sampler", "name")))
+    problems += [
+        Problem(("enqueue", index, "epochs"), "keras_tuner.hyperband decides it; leave it out")
+        for index, trial in enumerate(sweep.enqueue)
+        if trial.epochs is not None
+    ]
+    return problems

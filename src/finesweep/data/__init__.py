@@ -12,7 +12,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from finesweep.data.batching import Batch, evaluation_batches, training_batches
+    from finesweep.data.batching import (
+        Batch,
+        evaluation_batches,
+        training_batches,
+        whole_split,
+    )
     from finesweep.data.checking import check
     from finesweep.data.encoded_texts import EncodedTexts
     from finesweep.data.identity import DatasetIdentity
@@ -34,6 +39,7 @@ __all__ = [
     "prepare",
     "stratified_sample",
     "training_batches",
+    "whole_split",
 ]
 
 _HOME = {
@@ -49,6 +55,7 @@ _HOME = {
     "prepare": "preparation",
     "stratified_sample": "sampling",
     "training_batches": "batching",
+    "whole_split": "batching",
 }
 
 

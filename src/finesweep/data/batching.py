@@ -77,6 +77,11 @@ def evaluation_batches(
             yield _assemble(texts, members[start : start + count], max_length=max_length)
 
 
+def whole_split(texts: EncodedTexts, rows: NDArray[np.int64], *, max_length: int) -> Batch:
+    """All of ``rows`` in one batch, in their order, each padded to ``max_length``."""
+    return _assemble(texts, rows, max_length=max_length, width=max_length)
+
+
 def _widths(texts: EncodedTexts, rows: NDArray[np.int64], *, max_length: int) -> NDArray[np.int32]:
     """The width each text would be padded to if it stood alone: never past ``max_length``.
 
@@ -90,15 +95,17 @@ def _widths(texts: EncodedTexts, rows: NDArray[np.int64], *, max_length: int) ->
     return widths
 
 
-def _assemble(texts: EncodedTexts, rows: NDArray[np.int64], *, max_length: int) -> Batch:
-    """Cut and pad the texts of ``rows``, all at once.
+def _assemble(
+    texts: EncodedTexts, rows: NDArray[np.int64], *, max_length: int, width: int | None = None
+) -> Batch:
+    """Cut and pad the texts of ``rows``, all at once: to ``width``, or no further than must be.
 
     A text that is cut keeps its first tokens and ends in [SEP], as the tokenizer's own truncation
     has it.
     """
     full_lengths = texts.lengths[rows]
     lengths = np.minimum(full_lengths, max_length)
-    columns = np.arange(_widths(texts, rows, max_length=max_length).max())
+    columns = np.arange(width or _widths(texts, rows, max_length=max_length).max())
     mask = columns < lengths[:, None]
     input_ids = np.full(mask.shape, texts.pad_id, dtype=np.int32)
     input_ids[mask] = texts.tokens[(texts.offsets[rows][:, None] + columns)[mask]]

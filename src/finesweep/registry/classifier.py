@@ -39,14 +39,27 @@ class TextClassifier:
 
     @classmethod
     def load(cls, checkpoint: Path, *, max_length: int) -> Self:
-        """Load a ``save_pretrained`` directory, in float32. Raises ``CheckpointError``."""
+        """Load a ``save_pretrained`` directory, in float32, or any Keras model of a hypermodel's.
+
+        Raises ``CheckpointError``.
+        """
         from finesweep.models.distilbert import TFDistilBertForSequenceClassification
         from finesweep.models.inference import CompiledLogits
+        from finesweep.models.keras_checkpoint import is_keras_checkpoint, read_keras_checkpoint
 
+        tokenizer = load_tokenizer(checkpoint)
+        if is_keras_checkpoint(checkpoint):
+            keras_logits, form = read_keras_checkpoint(checkpoint)
+            return cls(
+                tokenizer=tokenizer,
+                logits=keras_logits,
+                label_names=tuple(form.id2label[label] for label in range(len(form.id2label))),
+                max_length=form.max_length,
+            )
         config, _ = read_config(checkpoint)
         model = TFDistilBertForSequenceClassification.from_pretrained(checkpoint, dtype="float32")
         return cls(
-            tokenizer=load_tokenizer(checkpoint),
+            tokenizer=tokenizer,
             logits=CompiledLogits(model),
             label_names=tuple(config.id2label[label] for label in range(config.num_labels)),
             max_length=min(max_length, config.max_position_embeddings),

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 
 import optuna
 from optuna.exceptions import StorageInternalError
@@ -24,12 +25,14 @@ from finesweep.sweeps.blame import Blame, blame_for, blame_for_error
 from finesweep.sweeps.disk import no_space_left
 from finesweep.sweeps.ending import RunningTrial, Verdict, end_complete, end_early
 from finesweep.sweeps.engines._base import (
+    Asked,
     Died,
     Engine,
     Evaluated,
     Event,
     Failed,
     Finished,
+    Noted,
     Ticked,
     WorkerReady,
 )
@@ -38,11 +41,13 @@ from finesweep.sweeps.judge import Judge, answer_for
 from finesweep.sweeps.lock import Hold
 from finesweep.sweeps.news import StoreNews
 from finesweep.sweeps.observer import SweepObserver
-from finesweep.sweeps.record import RUN_ID
+from finesweep.sweeps.oracles.continuing import remove_ended
+from finesweep.sweeps.record import RUN_ID, drawn_of
 from finesweep.sweeps.result import Ending, TrialSummary
 from finesweep.sweeps.retention import Retention, folder_size
-from finesweep.sweeps.starting import Starter
+from finesweep.sweeps.starting import RESUME_POINT, Starter
 from finesweep.sweeps.stopping import StopRequest
+from finesweep.sweeps.suggesting import suggested, take_note
 from finesweep.sweeps.trial_runs import TrialRuns
 from finesweep.tracking import Delivery
 from finesweep.tracking.sending import CHECKPOINT_TAG
@@ -88,6 +93,7 @@ class Coordinator:
         self._starter = Starter(study, config, runs=runs, workdir=workdir)
         self._loaded: set[int] = set()
         self._told_stopping = False
+        self._looked = -math.inf
 
     def run(self) -> str:
         """Run trials until none is left to run, or the time is up; returns why it stopped.
@@ -185,6 +191,11 @@ class Coordinator:
                 self._observer.worker_ready(event)
             case Ticked():
                 self._on_tick(self._running[event.trial], event.tick)
+            case Asked():
+                running = self._running[event.trial]
+                self._engine.answer(event.trial, suggested(self._study, running, event))
+            case Noted():
+                take_note(self._running[event.trial], event.values)
             case Finished():
                 self._on_finished(self._running[event.trial], event.result)
             case Failed() | Died():
@@ -246,6 +257,7 @@ class Coordinator:
         else:
             running.run.set_tags({CHECKPOINT_TAG: f"not kept: {self._retention.why_not_kept()}"})
         end_complete(self._study, running, metric=self._config.experiment.metric)
+        self._remove_ended()
         self._streak.clear()
         self._observer.trial_ended(self._forget(running, "completed"))
         self._retention.tidy(self._remove_model)
@@ -276,11 +288,19 @@ class Coordinator:
 
     def _look_around(self) -> None:
         """Show others how the sweep stands, and the observer whether MLflow can be reached."""
-        self._hold.show(self._engine.workers)
         if self._stop.is_asked and not self._told_stopping:
             self._told_stopping = True
             self._observer.stopping(self._stop.reason)
-        self._news.tell(unanswered=self._starter.store.reason)
+        # Not after every event: looking takes longer than all else that is done at a tick.
+        if monotonic() - self._looked >= LOOK_SECONDS:
+            self._looked = monotonic()
+            self._hold.show(self._engine.workers)
+            self._news.tell(unanswered=self._starter.store.reason)
+
+    def _remove_ended(self) -> None:
+        """Remove what ended trials have in the working folder and no other goes on from."""
+        trials = self._study.get_trials(deepcopy=False)
+        remove_ended(trials, self._config, workdir=self._workdir, keep=RESUME_POINT)
 
     def _remove_model(self, number: int, reason: str) -> None:
         """Take a completed trial's model away, and let its run say so."""
@@ -301,4 +321,5 @@ class Coordinator:
             reason=reason,
             run_id=running.run.run_id,
             attempts=running.attempt,
+            drawn=drawn_of(running.trial),
         )

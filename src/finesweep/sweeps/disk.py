@@ -12,6 +12,7 @@ from pathlib import Path
 from finesweep.config import SweepConfig
 from finesweep.config.quantities import size_in_words
 from finesweep.errors import DiskFullError, StudyError
+from finesweep.sweeps.oracles.brackets import Brackets
 from finesweep.sweeps.study import study_exists
 from finesweep.tracking.full_disk import is_full_disk
 from finesweep.tracking.store import future_artifact_root
@@ -37,6 +38,8 @@ class DiskPlan:
         # One more than is kept: the worst is removed after the new one has come.
         models = model * min(config.trials, keep + 1)
         working = workers * model * (_COPIES_IN_RESUME_POINTS + 1)
+        if config.sampler.is_hyperband:
+            working += Brackets.of(config).most_kept * model * _COPIES_IN_RESUME_POINTS // 2
         if config.disk_limit is not None:
             models = max(model, min(models, config.disk_limit - working))
         return cls(models=models, working=working)

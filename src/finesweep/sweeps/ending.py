@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic
 
 import optuna
+from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.sweeps import study as studies
@@ -53,10 +54,12 @@ class Verdict:
 class RunningTrial:
     """A trial in the hands of a worker; ``folder`` is its own, and goes when it ends for good.
 
-    ``reported`` are the ticks that are on record, those of earlier attempts included.
+    ``sampler`` proposes what its model asks for. ``reported`` are the ticks that are on record,
+    those of earlier attempts included.
     """
 
     trial: optuna.Trial
+    sampler: BaseSampler
     run: TrialRun
     hyperparameters: Hyperparameters
     folder: Path
@@ -98,11 +101,13 @@ class RunningTrial:
 
 
 def end_complete(study: optuna.Study, running: RunningTrial, *, metric: str) -> None:
-    """End a trial that ran to its end; its model is on its way to its run by now."""
+    """End a trial that ran to its end; its model is on its way to its run by now.
+
+    What becomes of its folder depends on who may go on from there.
+    """
     record = running.record("completed", final=True)
     write_record(running.trial, record)
     _end_for_good(study, running.number, record, run=running.run, metric=metric)
-    shutil.rmtree(running.folder, ignore_errors=True)
 
 
 def end_early(

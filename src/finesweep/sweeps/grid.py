@@ -20,7 +20,8 @@ from optuna.trial import FrozenTrial
 
 from finesweep.config import SpaceConfig
 from finesweep.sweeps.record import enqueued_values
-from finesweep.sweeps.space import Value, distributions, grid_values
+from finesweep.sweeps.space import distributions, grid_values
+from finesweep.training.drawing import Value
 
 Point = tuple[Value, ...]
 

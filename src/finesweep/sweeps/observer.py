@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from finesweep.sweeps.engines._base import WorkerReady
 from finesweep.sweeps.result import SweepResult, TrialSummary
+from finesweep.sweeps.warm_start.report import SourceReport
 from finesweep.tracking import DeliveryState
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.progress import Tick
@@ -13,6 +15,9 @@ from finesweep.training.progress import Tick
 
 class SweepObserver(Protocol):
     """Is told what happens, in the coordinator's thread; must be quick and must not raise."""
+
+    def warm_started(self, reports: Sequence[SourceReport]) -> None:
+        """Trials of earlier work came into a new study; one report for every source."""
 
     def sweep_started(self, total: int, done: int) -> None:
         """The study is open; ``done`` of ``total`` trials were finished by earlier calls."""
@@ -44,6 +49,9 @@ class SweepObserver(Protocol):
 
 class NullObserver:
     """Watches nothing."""
+
+    def warm_started(self, reports: Sequence[SourceReport]) -> None:
+        """Ignore it."""
 
     def sweep_started(self, total: int, done: int) -> None:
         """Ignore it."""

@@ -9,8 +9,11 @@ import optuna
 from finesweep.config import SweepConfig, to_yaml
 from finesweep.data import PreparedData
 from finesweep.sweeps.study import EXPERIMENT_ID, STUDY_KEY, SWEEP_RUN_ID
+from finesweep.sweeps.warm_start.keeping import kept_reports
 from finesweep.tracking import Outbox, SweepRun, TrackingStore
 from finesweep.training.progress import TrainingSetup
+
+WARM_START_TAG = "finesweep.warm_start"
 
 
 def parent_run(
@@ -38,6 +41,9 @@ def parent_run(
         params=_params(config, setup=setup, data=data),
         dataset=data.identity,
     )
+    reports = kept_reports(study.user_attrs)
+    if reports:
+        sweep_run.set_tags({WARM_START_TAG: "\n".join(map(str, reports))})
     study.set_user_attr(EXPERIMENT_ID, sweep_run.experiment_id)
     study.set_user_attr(SWEEP_RUN_ID, sweep_run.run_id)
     return sweep_run
@@ -49,6 +55,7 @@ def _params(
     """What tells one sweep from another in a table of runs."""
     return {
         "checkpoint": config.experiment.model.checkpoint,
+        **({"hypermodel": config.hypermodel} if config.hypermodel else {}),
         "precision": setup.precision,
         "metric": config.experiment.metric,
         "sampler": config.sampler.name,

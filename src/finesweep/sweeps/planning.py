@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import optuna
 
 from finesweep.config import SweepConfig
@@ -9,14 +11,18 @@ from finesweep.sweeps.progress import trials_left
 from finesweep.sweeps.samplers import build_sampler
 from finesweep.sweeps.space import propose
 from finesweep.sweeps.study import enqueue_first, silence_optuna
+from finesweep.sweeps.warm_start.earlier import EarlierTrial
 from finesweep.training.hyperparameters import Hyperparameters
 
 
-def first_proposals(config: SweepConfig, count: int) -> list[Hyperparameters]:
+def first_proposals(
+    config: SweepConfig, count: int, *, earlier: Sequence[EarlierTrial] = ()
+) -> list[Hyperparameters]:
     """The first ``count`` trials of a sweep, or all if it has fewer; nothing is stored.
 
     They are what the sweep will try as long as the sampler does not learn from results yet: the
     enqueued trials, and the startup trials of TPE and CMA-ES. After those it is a likely example.
+    ``earlier`` are the trials that it is warm-started with.
     """
     silence_optuna()
     study = optuna.create_study(direction=config.experiment.direction)
@@ -26,7 +32,7 @@ def first_proposals(config: SweepConfig, count: int) -> list[Hyperparameters]:
         trials = study.get_trials(deepcopy=False)
         if not trials_left(trials, config):
             break
-        study.sampler = build_sampler(config, trials, number=len(proposals))
+        study.sampler = build_sampler(config, trials, number=len(proposals), earlier=earlier)
         trial = study.ask()
-        proposals.append(propose(trial, space=config.space, experiment=config.experiment))
+        proposals.append(propose(trial, space=config.study_space, experiment=config.experiment))
     return proposals

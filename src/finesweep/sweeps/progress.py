@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from finesweep.config import SweepConfig
 from finesweep.sweeps.grid import Grid
 from finesweep.sweeps.record import is_parked, record_of
+from finesweep.sweeps.samplers import seed_of
 
 
 def trials_done(trials: Sequence[FrozenTrial]) -> int:
@@ -23,6 +24,8 @@ def trials_left(trials: Sequence[FrozenTrial], config: SweepConfig) -> int:
     left = max(0, config.trials - trials_done(trials) - running)
     if config.sampler.name == "grid":
         left = min(left, waiting + len(Grid.of(config.space).unvisited(trials)))
+    if left > waiting and config.sampler.is_oracle:
+        left = left if _oracle_has_next(trials, config) else waiting
     if is_out_of_patience(trials, config):
         # What was begun is brought to its end.
         left = min(left, sum(map(is_parked, trials)))
@@ -48,6 +51,8 @@ def describe_end(trials: Sequence[FrozenTrial], config: SweepConfig) -> str:
         return f"all {config.trials} trials are done"
     if is_out_of_patience(trials, config):
         return f"no improvement in {config.patience} trials ({trials_done(trials)} are done)"
+    if config.sampler.name != "grid":
+        return f"{config.sampler.name} has nothing left to try ({trials_done(trials)} are done)"
     points = len(Grid.of(config.space).points())
     return f"all {points} points of the grid are done, fewer than {config.trials} trials"
 
@@ -55,6 +60,13 @@ def describe_end(trials: Sequence[FrozenTrial], config: SweepConfig) -> str:
 def endings(trials: Sequence[FrozenTrial]) -> Counter[str]:
     """How many finished trials ended in which way."""
     return Counter(record_of(trial).ending for trial in trials if trial.state.is_finished())
+
+
+def _oracle_has_next(trials: Sequence[FrozenTrial], config: SweepConfig) -> bool:
+    """Whether KerasTuner's oracle would propose a trial now, and not wait for those that run."""
+    from finesweep.sweeps.oracles.sampler import has_next
+
+    return has_next(config, trials, seed=seed_of(config, len(trials)))
 
 
 def _count(trials: Sequence[FrozenTrial], state: TrialState) -> int:

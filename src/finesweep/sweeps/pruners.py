@@ -10,7 +10,6 @@ import optuna
 from optuna.pruners import BasePruner
 
 from finesweep.config import SweepConfig
-from finesweep.config.space import IntChoices
 from finesweep.config.sweep import (
     AshaPruner,
     HyperbandPruner,
@@ -45,7 +44,7 @@ def build_pruner(config: SweepConfig) -> BasePruner:
         case HyperbandPruner():
             return optuna.pruners.HyperbandPruner(
                 min_resource=ticks(pruner.min_epochs),
-                max_resource=ticks(most_epochs(config)),
+                max_resource=ticks(config.most_epochs),
                 reduction_factor=pruner.eta,
             )
         case NoPruner():
@@ -68,11 +67,3 @@ def describe_verdict(pruner: PrunerConfig) -> str:
 def ticks(epochs: float) -> int:
     """Epochs in whole ticks, to the nearest."""
     return round(epochs * TICKS_PER_EPOCH)
-
-
-def most_epochs(config: SweepConfig) -> int:
-    """The longest a trial of this sweep can train."""
-    entry = config.space.epochs
-    if entry is None:
-        return config.experiment.epochs
-    return max(entry.choices) if isinstance(entry, IntChoices) else entry.high

@@ -1,7 +1,8 @@
 """What a trial of the study knows about itself beyond Optuna's own state.
 
 Kept in user attributes of the Optuna trial: ``run_id``, its MLflow run; ``record``, how its last
-attempt ended; ``failures``, how many attempts before it failed, by kind.
+attempt ended; ``failures``, how many attempts before it failed, by kind; ``values``, the
+hyperparameters that a hypermodel drew, under the names and with the values people know.
 
 A trial keeps its number and its run for life. An attempt that is to be followed by another puts the
 trial back to WAITING, and the next ask takes it up again: such a trial is *parked*. The record is
@@ -12,19 +13,22 @@ it was preempted: that is what is true if its coordinator never writes another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.config import ExperimentConfig
+from finesweep.config.space import HYPERPARAMETERS
 from finesweep.sweeps.result import Ending, TrialStateName, TrialSummary
-from finesweep.sweeps.space import Value, complete
+from finesweep.sweeps.space import complete
+from finesweep.training.drawing import Value
 
 RUN_ID = "run_id"
 RECORD = "record"
 FAILURES = "failures"
+VALUES = "values"
 
 # What Optuna puts an enqueued trial's values under.
 _FIXED_PARAMS = "fixed_params"
@@ -82,6 +86,25 @@ def failures_of(trial: optuna.Trial | FrozenTrial) -> Failures:
     return dict(trial.user_attrs.get(FAILURES, {}))
 
 
+def note_values(trial: optuna.Trial, values: Mapping[str, Value]) -> None:
+    """Note hyperparameters that are in effect; those noted before stay."""
+    trial.set_user_attr(VALUES, {**trial.user_attrs.get(VALUES, {}), **values})
+
+
+def values_of(trial: optuna.Trial | FrozenTrial) -> dict[str, Value]:
+    """The values of a trial by the names people know, as far as it has come.
+
+    Of what a hypermodel draws Optuna's own parameters may have other names; they are left out.
+    """
+    searched = {name: value for name, value in trial.params.items() if name in HYPERPARAMETERS}
+    return {**searched, **drawn_of(trial)}
+
+
+def drawn_of(trial: optuna.Trial | FrozenTrial) -> dict[str, Value]:
+    """What a hypermodel has put on record: empty without one."""
+    return dict(trial.user_attrs.get(VALUES, {}))
+
+
 def last_record(trial: optuna.Trial | FrozenTrial) -> TrialRecord | None:
     """The record of the trial's last attempt; None for a trial that never began."""
     noted = trial.user_attrs.get(RECORD)
@@ -130,7 +153,10 @@ def summarise(
     return TrialSummary(
         number=trial.number,
         state=state,
-        hyperparameters=complete({**enqueued_values(trial), **trial.params}, experiment=experiment),
+        hyperparameters=complete(
+            {**enqueued_values(trial), **values_of(trial)}, experiment=experiment
+        ),
+        drawn=drawn_of(trial),
         metrics=record.metrics,
         seconds=record.seconds,
         reason=None if running else record.reason,

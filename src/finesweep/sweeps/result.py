@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from finesweep.sweeps.warm_start.report import SourceReport
+from finesweep.training.drawing import Value
 from finesweep.training.hyperparameters import Hyperparameters
 
 Ending = Literal[
@@ -25,8 +27,10 @@ class TrialSummary:
     """One trial as it is shown to people.
 
     ``state`` is how its last attempt ended; one that was interrupted or preempted goes on with the
-    sweep. ``metrics`` are those of its last tick. ``reason`` says why it is not complete.
-    ``seconds`` is how long it trained, and None where the coordinator died before it could say.
+    sweep. With a hypermodel ``drawn`` holds what is in effect, by name: what it drew, and those
+    of the four that it uses. ``metrics`` are those of its last tick. ``reason`` says why it is not
+    complete. ``seconds`` is how long it trained, and None where the coordinator died before it
+    could say.
     """
 
     number: int
@@ -37,6 +41,7 @@ class TrialSummary:
     reason: str | None
     run_id: str | None
     attempts: int = 1
+    drawn: dict[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,7 @@ class SweepResult:
 
     ``best`` is None as long as no trial completed; ``test_metrics`` are the best trial's, where the
     data has a test split. ``stopped_by`` says why the sweep ended: ``all 20 trials are done``.
+    ``warm_start`` says what came in of earlier work when the study began.
     """
 
     study_name: str
@@ -64,6 +70,7 @@ class SweepResult:
     registered: Registered | None
     stopped_by: str
     test_metrics: dict[str, float] = field(default_factory=dict)
+    warm_start: tuple[SourceReport, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,8 +36,8 @@ class Retention:
         keep = self._config.keep_checkpoints
         if keep == "all":
             return True
-        better = [trial for trial in self._ranked() if not self._is_better(value, trial.value)]
-        return len(better) < keep
+        completed = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return sum(not self._is_better(value, trial.value) for trial in completed) < keep
 
     def why_not_kept(self) -> str:
         """Why a model is not kept that is not good enough."""
@@ -54,11 +54,17 @@ class Retention:
     def tidy(self, remove: Remove) -> None:
         """Let ``remove(number, reason)`` take away the models that are too many, or too much."""
         kept = self._kept()
-        ranked = [trial.number for trial in self._ranked() if trial.number in kept]
+        trials = self._study.get_trials(deepcopy=False)
+        ranked = self._ranked([trials[number] for number in kept])
         keep = self._config.keep_checkpoints
         limit = self._config.disk_limit
         # A model may have been on its way when its trial's process died, and the trial failed then.
-        surplus = dict.fromkeys(self._without_result() & kept.keys(), "its trial has no result")
+        without_result = [
+            number
+            for number in kept
+            if trials[number].state in (TrialState.PRUNED, TrialState.FAIL)
+        ]
+        surplus = dict.fromkeys(without_result, "its trial has no result")
         if keep != "all":
             surplus |= dict.fromkeys(ranked[keep:], self.why_not_kept())
         working = self._working() if limit is not None else 0
@@ -77,16 +83,12 @@ class Retention:
         """What resume points and unfinished checkpoints take up."""
         return sum(map(folder_size, self._workdir.glob(f"{TRIAL_FOLDER}*")))
 
-    def _without_result(self) -> set[int]:
-        """Trials that have ended, and did not complete."""
-        ended = self._study.get_trials(deepcopy=False, states=(TrialState.PRUNED, TrialState.FAIL))
-        return {trial.number for trial in ended}
-
-    def _ranked(self) -> Sequence[FrozenTrial]:
-        """Completed trials, the best first, the earliest of equals."""
-        completed = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    def _ranked(self, trials: Sequence[FrozenTrial]) -> list[int]:
+        """The numbers of those that completed, the best first, the earliest of equals."""
+        completed = [trial for trial in trials if trial.state == TrialState.COMPLETE]
         sign = -1 if self._config.experiment.direction == "maximize" else 1
-        return sorted(completed, key=lambda trial: (sign * trial.value, trial.number))
+        completed.sort(key=lambda trial: (sign * trial.value, trial.number))
+        return [trial.number for trial in completed]
 
     def _is_better(self, value: float, other: float | None) -> bool:
         assert other is not None, "a completed trial has a value"

@@ -20,7 +20,7 @@ from finesweep.sweeps.engines._base import Died, Engine, Evaluation, Failed
 from finesweep.sweeps.measuring import measure
 from finesweep.sweeps.news import StoreNews
 from finesweep.sweeps.progress import endings
-from finesweep.sweeps.record import RUN_ID, record_of
+from finesweep.sweeps.record import RUN_ID, record_of, values_of
 from finesweep.sweeps.result import Registered
 from finesweep.sweeps.space import complete
 from finesweep.sweeps.store_watch import patiently
@@ -131,7 +131,7 @@ class Selector:
     def _measure(self, best: FrozenTrial) -> dict[str, float]:
         """The metrics on the test split, computed by a worker."""
         run_id = best.user_attrs[RUN_ID]
-        hyperparameters = complete(best.params, experiment=self._config.experiment)
+        hyperparameters = complete(values_of(best), experiment=self._config.experiment)
         with self._checkpoint(run_id) as checkpoint:
             measured = measure(
                 self._engine,

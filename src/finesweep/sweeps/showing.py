@@ -23,6 +23,7 @@ from finesweep.sweeps.study import (
     load_study,
     stored_configuration,
 )
+from finesweep.sweeps.warm_start.keeping import kept_reports
 
 
 def load_result(study_url: str, name: str, *, workdir: Path | None = None) -> SweepResult:
@@ -73,6 +74,7 @@ def result_of(study: optuna.Study, *, coordinated: bool = True) -> SweepResult:
         registered=selected.registered if selected else None,
         test_metrics=selected.test_metrics if selected else {},
         stopped_by=study.user_attrs.get(STOPPED_BY, NOT_ENDED),
+        warm_start=kept_reports(study.user_attrs),
     )
 
 

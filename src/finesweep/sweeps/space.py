@@ -15,9 +15,8 @@ from optuna.distributions import (
 
 from finesweep.config import ExperimentConfig, SpaceConfig
 from finesweep.config.space import HYPERPARAMETERS, Entry, FloatChoices, IntChoices, IntRange
+from finesweep.training.drawing import Value
 from finesweep.training.hyperparameters import Hyperparameters
-
-Value = float | int
 
 
 def distributions(space: SpaceConfig) -> dict[str, BaseDistribution]:
@@ -47,12 +46,12 @@ def propose(
 
 
 def complete(params: Mapping[str, Value], *, experiment: ExperimentConfig) -> Hyperparameters:
-    """Searched values and, where none was searched, the experiment's."""
-    defaults = {name: getattr(experiment, name) for name in HYPERPARAMETERS}
-    return Hyperparameters(**{**defaults, **params})
+    """Searched values and, where none was searched, the experiment's; other names are left out."""
+    own = Hyperparameters(**{name: getattr(experiment, name) for name in HYPERPARAMETERS})
+    return own.updated(params)
 
 
-def grid_values(entry: Entry) -> tuple[Value, ...]:
+def grid_values(entry: Entry) -> tuple[float, ...]:
     """Every value an entry can take, as Optuna's distribution holds it.
 
     Raises:

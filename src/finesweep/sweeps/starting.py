@@ -15,13 +15,15 @@ from finesweep.errors import TrackingError
 from finesweep.sweeps.attempts import accumulation_of
 from finesweep.sweeps.ending import RunningTrial
 from finesweep.sweeps.engines._base import Assignment
-from finesweep.sweeps.record import failures_of, write_start
+from finesweep.sweeps.oracles.continuing import take_over_point
+from finesweep.sweeps.record import failures_of, values_of, write_start
 from finesweep.sweeps.retention import TRIAL_FOLDER
 from finesweep.sweeps.samplers import build_sampler
-from finesweep.sweeps.space import propose
+from finesweep.sweeps.space import complete, propose
 from finesweep.sweeps.store_watch import StoreWatch
 from finesweep.sweeps.study import next_number, park
 from finesweep.sweeps.trial_runs import TrialRuns
+from finesweep.sweeps.warm_start.keeping import kept_trials
 
 RESUME_POINT = "resume.safetensors"
 ACCUMULATION_TAG = "finesweep.accumulation"
@@ -40,6 +42,7 @@ class Starter:
         self._config = config
         self._runs = runs
         self._workdir = workdir
+        self._earlier = kept_trials(study)
         self.store = StoreWatch(config.tracking_timeout)
 
     def start(
@@ -51,11 +54,16 @@ class Starter:
             TrackingError: waiting for the store is of no use.
         """
         config, number = self._config, next_number(trials)
-        self._study.sampler = build_sampler(config, trials, number=number)
+        self._study.sampler = sampler = build_sampler(
+            config, trials, number=number, earlier=self._earlier
+        )
         trial = self._study.ask()
-        hyperparameters = propose(trial, space=config.space, experiment=config.experiment)
+        propose(trial, space=config.study_space, experiment=config.experiment)
+        values = values_of(trial)
+        hyperparameters = complete(values, experiment=config.experiment)
         try:
-            run = self._runs.begin(trial, hyperparameters)
+            # Which others are in effect with a hypermodel it says itself when it is built.
+            run = self._runs.begin(trial, values if config.hypermodel else hyperparameters)
         except TrackingError as error:
             park(self._study, number)
             self.store.is_gone(error, anything_runs=anything_runs)
@@ -65,11 +73,15 @@ class Starter:
         folder.mkdir(parents=True, exist_ok=True)
         for abandoned in folder.glob("attempt-*"):
             shutil.rmtree(abandoned, ignore_errors=True)
+        take_over_point(
+            self._study.get_trials(deepcopy=False)[number], resume_point=folder / RESUME_POINT
+        )
         start, parts = write_start(trial, run_id=run.run_id), accumulation_of(failures_of(trial))
         if parts > 1:
             run.set_tags({ACCUMULATION_TAG: str(parts)})
         running = RunningTrial(
             trial=trial,
+            sampler=sampler,
             run=run,
             hyperparameters=hyperparameters,
             folder=folder,

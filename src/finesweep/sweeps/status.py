@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +13,12 @@ from optuna.trial import FrozenTrial, TrialState
 from finesweep.sweeps.engines._base import WorkerStatus
 from finesweep.sweeps.lock import Holder, read_holder
 from finesweep.sweeps.progress import trials_done
-from finesweep.sweeps.record import RUN_ID, is_parked
+from finesweep.sweeps.record import RUN_ID, is_parked, values_of
 from finesweep.sweeps.storage import translated
 from finesweep.sweeps.study import STOPPED_BY, load_studies, stored_configuration
+from finesweep.sweeps.warm_start.keeping import kept_reports
+from finesweep.sweeps.warm_start.report import SourceReport
+from finesweep.training.drawing import Value
 from finesweep.training.progress import TICKS_PER_EPOCH
 
 SweepState = Literal["running", "ended", "died"]
@@ -23,7 +26,10 @@ SweepState = Literal["running", "ended", "died"]
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerNow:
-    """A worker of a sweep that runs. ``age`` and the trial's are in seconds; ticks count from 1."""
+    """A worker of a sweep that runs. ``age`` and the trial's are in seconds; ticks count from 1.
+
+    ``values`` are the hyperparameters its trial has drawn so far.
+    """
 
     slot: int
     pid: int
@@ -34,6 +40,7 @@ class WorkerNow:
     tick: int | None
     ticks: int | None
     trial_age: float | None
+    values: dict[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +48,8 @@ class SweepStatus:
     """A sweep as it stands.
 
     ``died``: its process ended without a word, and the same command goes on with it. ``age`` is the
-    seconds since the process began, ``seen`` those since it last gave a sign.
+    seconds since the process began, ``seen`` those since it last gave a sign. ``warm_start`` says
+    what came in of earlier work when the study began.
     """
 
     name: str
@@ -54,6 +62,7 @@ class SweepStatus:
     age: float | None
     seen: float | None
     workers: tuple[WorkerNow, ...] = ()
+    warm_start: tuple[SourceReport, ...] = ()
 
 
 def sweep_statuses(study_url: str, *, work: Path) -> list[SweepStatus]:
@@ -87,6 +96,7 @@ def _status(study: optuna.Study, *, holder: Holder | None) -> SweepStatus:
         process=str(holder) if holder else None,
         age=now - holder.started if holder and alive else None,
         seen=now - holder.seen if holder else None,
+        warm_start=kept_reports(study.user_attrs),
         workers=tuple(
             _worker(worker, trials, epochs=config.experiment.epochs if config else 0)
             for worker in (holder.workers if holder and alive else ())
@@ -105,6 +115,12 @@ def _worker(worker: WorkerStatus, trials: list[FrozenTrial], *, epochs: int) -> 
         age=time.time() - worker.started,
         trial=worker.trial,
         tick=max(trial.intermediate_values, default=0) if trial is not None else None,
-        ticks=trial.params.get("epochs", epochs) * TICKS_PER_EPOCH if trial is not None else None,
+        ticks=_epochs(trial, epochs) * TICKS_PER_EPOCH if trial is not None else None,
         trial_age=time.time() - began.timestamp() if began is not None else None,
+        values=values_of(trial) if trial is not None else {},
     )
+
+
+def _epochs(trial: FrozenTrial, epochs: int) -> int:
+    drawn = values_of(trial).get("epochs")
+    return drawn if isinstance(drawn, int) else epochs

@@ -83,6 +83,22 @@ def require_usable(url: str) -> None:
             RDBStorage(_full(parsed), engine_kwargs=_engine_options(parsed)).remove_session()
 
 
+def is_study_database(url: str) -> bool:
+    """Whether there is a database of Optuna's studies; nothing is made or written.
+
+    Raises:
+        StudyError: the database cannot be read, or belongs to something else.
+    """
+    parsed = parse_url(url)
+    with _opening(parsed):
+        return OPTUNA_TABLE in _tables(parsed)
+
+
+def shown_url(url: str) -> str:
+    """What a message calls a database: its file as it is written, or its URL without a password."""
+    return _shown(parse_url(url))
+
+
 def _require_place(file: Path) -> None:
     """A new database needs a folder that is there, or that can be made."""
     place = next(parent for parent in file.absolute().parents if parent.exists())
@@ -142,7 +158,6 @@ def _full(url: URL) -> str:
 
 
 def _shown(url: URL) -> str:
-    """What a message calls a database: its file as it is written, or its URL without a password."""
     file = database_file(url)
     return str(file) if file is not None else url.render_as_string(hide_password=True)
 

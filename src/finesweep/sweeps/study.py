@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from finesweep.config import SweepConfig, differences, to_plain
 from finesweep.data import DatasetIdentity
 from finesweep.errors import StudyError
+from finesweep.sweeps.kept_trials import KeptTrials
 from finesweep.sweeps.storage import database_file, open_storage, parse_url, translated
 
 CONFIG = "config"
@@ -56,7 +57,9 @@ def open_study(
     sampler: BaseSampler | None = None,
     pruner: BasePruner | None = None,
 ) -> optuna.Study:
-    """Open the study called ``name``, or make it, and its database too.
+    """Open the study called ``name``, or make it, and its database too; for who holds its lock.
+
+    What others write to the study meanwhile is not seen: its trials are read once.
 
     Raises:
         StudyError: the database cannot be used; the message says what to do.
@@ -65,7 +68,7 @@ def open_study(
     storage = open_storage(url, writable=True)
     with translated(url):
         return optuna.create_study(
-            storage=storage,
+            storage=KeptTrials(optuna.storages.get_storage(storage), name),
             study_name=name,
             direction=direction,
             sampler=sampler,

@@ -46,6 +46,8 @@ from finesweep.sweeps.study import (
 )
 from finesweep.sweeps.take_up import take_up
 from finesweep.sweeps.trial_runs import TrialRuns
+from finesweep.sweeps.warm_start.keeping import keep
+from finesweep.sweeps.warm_start.reading import is_due, read_sources
 from finesweep.tracking import Delivery, Outbox, RunStatus, SweepRun, TrackingStore
 from finesweep.training.progress import TrainingSetup
 
@@ -82,6 +84,12 @@ def run_sweep(
         translated(study_url),
         coordinator_lock(study_url, config.name, workdir=workdir) as hold,
     ):
+        earlier = None
+        if is_due(config, study_url=study_url):
+            # Before the study is made: a mistake in a source leaves nothing behind.
+            earlier = read_sources(
+                config, study_url=study_url, digest=data.identity.digest, tracking=lambda: store
+            )
         study = open_study(
             study_url,
             config.name,
@@ -89,6 +97,9 @@ def run_sweep(
             pruner=build_pruner(config),
         )
         adopt_configuration(study, config, dataset=data.identity)
+        if earlier is not None:
+            keep(study, earlier)
+            observer.warm_started(earlier.reports)
         enqueue_first(study, config)
         outbox_file = workdir / OUTBOX_FILE
         if _has_come_to_its_end(study, config) and nothing_waits(outbox_file):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import optuna
 
 from finesweep.config import SweepConfig
 from finesweep.sweeps.ending import carry_out
-from finesweep.sweeps.retention import TRIAL_FOLDER
+from finesweep.sweeps.oracles.continuing import remove_ended
+from finesweep.sweeps.starting import RESUME_POINT
 from finesweep.sweeps.study import left_running
 from finesweep.sweeps.trial_runs import TrialRuns
 
@@ -32,11 +32,5 @@ def take_up(
         carry_out(
             study, trial, run=runs.find(trial, ask_store=ask_store), metric=config.experiment.metric
         )
-    ended = {
-        trial.number for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()
-    }
-    for folder in workdir.glob(f"{TRIAL_FOLDER}*"):
-        number = folder.name.removeprefix(TRIAL_FOLDER)
-        if number.isdigit() and int(number) in ended:
-            shutil.rmtree(folder, ignore_errors=True)
+    remove_ended(study.get_trials(deepcopy=False), config, workdir=workdir, keep=RESUME_POINT)
     return [trial.number for trial in left]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import optuna
 from optuna.trial import FrozenTrial
 
 from finesweep.errors import TrackingError
 from finesweep.sweeps.record import RUN_ID
 from finesweep.tracking import Outbox, SweepRun, TrialRun
+from finesweep.training.drawing import Value
 from finesweep.training.hyperparameters import Hyperparameters
 
 
@@ -24,7 +27,9 @@ class TrialRuns:
         self._outbox = outbox
         self._in_store: dict[int, str] | None = None
 
-    def begin(self, trial: optuna.Trial, hyperparameters: Hyperparameters) -> TrialRun:
+    def begin(
+        self, trial: optuna.Trial, hyperparameters: Hyperparameters | Mapping[str, Value]
+    ) -> TrialRun:
         """The run of a trial that is about to be handed out, RUNNING.
 
         Raises:

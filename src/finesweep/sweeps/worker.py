@@ -4,8 +4,8 @@ Started by an engine as ``python -m finesweep.sweeps.worker FD PARENT``, where `
 descriptor of a duplex pipe to the coordinator and ``PARENT`` the coordinator's process id. The
 first message is an ``Opening``, which the worker answers with ``Loaded`` when its trainer is built;
 from then on it receives tasks and sends events, and between a ``Ticked`` and its answer it stands
-still. It ends when the pipe is closed, and, wherever it is, soon after the coordinator's process is
-gone.
+still. A trainer that draws hyperparameters of its own asks for each in the same way. It ends when
+the pipe is closed, and, wherever it is, soon after the coordinator's process is gone.
 """
 
 from __future__ import annotations
@@ -21,17 +21,21 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn, TypeAlias
 
+from finesweep.sweeps.asking import PipeDraws
 from finesweep.sweeps.engines._base import (
+    Asked,
     Assignment,
     Evaluated,
     Evaluation,
     Failed,
     Finished,
+    Noted,
     Task,
     Ticked,
 )
 from finesweep.sweeps.engines._causes import failure_cause
 from finesweep.sweeps.engines._lifeline import end_with
+from finesweep.training.drawing import DrawingTrainer
 from finesweep.training.progress import Answer, Tick, Trainer, TrainingSetup
 
 Pipe: TypeAlias = "Connection[Any, Any]"
@@ -128,18 +132,29 @@ def _run(task: Task, trainer: Trainer, pipe: Pipe) -> Finished | Evaluated:
 
 
 def _fine_tune(assignment: Assignment, trainer: Trainer, pipe: Pipe) -> Finished:
-    def ask(tick: Tick) -> Answer:
+    def tell(event: Asked | Noted | Ticked) -> None:
         try:
-            pipe.send(Ticked(trial=assignment.trial, tick=tick))
-            answer: Answer = pipe.recv()
+            pipe.send(event)
+        except OSError as exc:
+            raise _HungUpError from exc
+
+    def ask(event: Asked | Ticked) -> Any:
+        tell(event)
+        try:
+            return pipe.recv()
         except (EOFError, OSError) as exc:
             raise _HungUpError from exc
+
+    def on_tick(tick: Tick) -> Answer:
+        answer: Answer = ask(Ticked(trial=assignment.trial, tick=tick))
         return answer
 
+    if isinstance(trainer, DrawingTrainer):
+        trainer.draw_from(PipeDraws(assignment.trial, ask=ask, tell=tell))
     result = trainer.fine_tune(
         assignment.hyperparameters,
         output=assignment.output,
-        on_tick=ask,
+        on_tick=on_tick,
         resume_point=assignment.resume_point,
         accumulation=assignment.accumulation,
     )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from finesweep.tracking.delivery import Delivery, DeliveryState
     from finesweep.tracking.ending import RunStatus, end_run
+    from finesweep.tracking.experiment_runs import RecordedRun, recorded_runs
     from finesweep.tracking.outbox import Outbox, Refusal
     from finesweep.tracking.provenance import Provenance
     from finesweep.tracking.store import TrackingStore
@@ -30,6 +31,7 @@ _HOMES = {
     "DeliveryState": "delivery",
     "Outbox": "outbox",
     "Provenance": "provenance",
+    "RecordedRun": "experiment_runs",
     "Refusal": "outbox",
     "RunStatus": "ending",
     "SweepRun": "sweep_run",
@@ -37,6 +39,7 @@ _HOMES = {
     "TrialRun": "trial_run",
     "UiCommand": "ui",
     "end_run": "ending",
+    "recorded_runs": "experiment_runs",
     "run_link": "ui",
     "serve_ui": "ui",
     "ui_command": "ui",
@@ -48,6 +51,7 @@ __all__ = [
     "DeliveryState",
     "Outbox",
     "Provenance",
+    "RecordedRun",
     "Refusal",
     "RunStatus",
     "SweepRun",
@@ -55,6 +59,7 @@ __all__ = [
     "TrialRun",
     "UiCommand",
     "end_run",
+    "recorded_runs",
     "run_link",
     "serve_ui",
     "ui_command",

@@ -3,6 +3,7 @@
 * Points carry the time at which they were put in; MLflow's databases keep a point that is the same
   in step, value and time only once.
 * Params, tags and texts are set to what they are already; an end has its own time.
+* Values that follow each other go in one request, the newest of a tag among them.
 * A model whose folder has left the outbox has arrived: the folder goes last.
 * What is to be removed, and is not there, is removed.
 """
@@ -10,7 +11,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import takewhile
 from pathlib import Path
 
 from finesweep.errors import TrackingError
@@ -27,27 +27,40 @@ from finesweep.tracking.entries import (
     Text,
 )
 from finesweep.tracking.folders import move_folder, remove_folder
-from finesweep.tracking.recording import log_values
+from finesweep.tracking.recording import Point, log_values
 from finesweep.tracking.store import TrackingStore, impatience, local_path
 from finesweep.tracking.trial_run import MODEL_FOLDER
 
 CHECKPOINT_TAG = "finesweep.checkpoint"
 
-_LARGEST_BATCH = 1000  # points MLflow takes in one request
+# What is sent at once, within what MLflow takes in one request; an end adds two tags.
+_MOST_VALUES = 800
+_MOST_LABELS = 98
 # A server answers an upload when it has stored it, which may be on another machine.
 _UPLOAD_SECONDS = 300
 
 
 def sent_together(entries: Sequence[Entry]) -> Sequence[Entry]:
-    """Of the entries of one run those at the front that one request takes.
+    """Of the entries of one run those at the front that are sent at once.
 
-    They are consecutive metrics, as far as the limit goes; anything else goes alone.
+    They are consecutive metrics, tags and one entry of params, as far as MLflow's limits go, and
+    the end of the run if it follows; anything else goes alone.
     """
-    points, count = 0, 0
-    for entry in takewhile(lambda entry: isinstance(entry.content, Metrics), entries):
-        assert isinstance(entry.content, Metrics)
-        points += len(entry.content.values)
-        if points > _LARGEST_BATCH:
+    count, points, labels, has_params = 0, 0, 0, False
+    for entry in entries:
+        match entry.content:
+            case Metrics(values=values):
+                points += len(values)
+            case Tags(values=values):
+                labels += len(values)
+            case Params(values=values) if not has_params:
+                labels += len(values)
+                has_params = True
+            case End():
+                return entries[: count + 1]
+            case _:
+                break
+        if labels > _MOST_LABELS or points + labels > _MOST_VALUES:
             break
         count += 1
     return entries[: max(count, 1)]
@@ -59,6 +72,8 @@ class Sender:
     def __init__(self, store: TrackingStore, *, models: Path) -> None:
         self._store = store
         self._models = models
+        # Runs that have no reason on record, as far as is known here: asking costs a request.
+        self._without_reason: set[str] = set()
 
     def send(self, entries: Sequence[Entry]) -> None:
         """Send what ``sent_together`` chose.
@@ -68,42 +83,49 @@ class Sender:
         """
         entry = entries[0]
         match entry.content:
-            case Metrics():
-                self._send_metrics(entries)
-            case Params(values=values):
-                log_values(self._store, entry.run_id, params=values)
-            case Tags(values=values):
-                log_values(self._store, entry.run_id, tags=values)
+            case Metrics() | Params() | Tags() | End():
+                self._send_values(entries)
             case Text(path=path, text=text):
                 self._store.client.log_text(entry.run_id, text, path)
             case Model(folder=folder):
                 self._send_model(entry.run_id, self._models / folder)
             case ModelRemoval(reason=reason):
                 self._remove_model(entry.run_id, reason)
-            case End() as end:
-                self._end(entry, end)
             case Reopening():
                 self._store.client.update_run(entry.run_id, status="RUNNING")
                 clear_tags(self._store, entry.run_id, (ENDING_TAG, REASON_TAG))
+                self._without_reason.add(entry.run_id)
 
-    def _send_metrics(self, entries: Sequence[Entry]) -> None:
-        from mlflow.entities import Metric
-
-        points = [
-            Metric(name, value, entry.timestamp, entry.content.step)
-            for entry in entries
-            if isinstance(entry.content, Metrics)
-            for name, value in entry.content.values.items()
-        ]
-        self._store.client.log_batch(entries[0].run_id, metrics=points)
+    def _send_values(self, entries: Sequence[Entry]) -> None:
+        """Send values in one request, and the end that follows them in another."""
+        run_id = entries[0].run_id
+        points: list[Point] = []
+        params: dict[str, str] = {}
+        tags: dict[str, str] = {}
+        for entry in entries:
+            match entry.content:
+                case Metrics(step=step, values=values):
+                    points += [
+                        Point(name=name, value=value, timestamp=entry.timestamp, step=step)
+                        for name, value in values.items()
+                    ]
+                case Params(values=values):
+                    params |= values
+                case Tags(values=values):
+                    tags |= values
+                case End(ending=ending, reason=reason):
+                    tags |= {ENDING_TAG: ending} | ({REASON_TAG: reason} if reason else {})
+        log_values(self._store, run_id, points=points, params=params, tags=tags)
+        if params:
+            # They come when a run is begun, or before it is reopened.
+            self._without_reason.add(run_id)
+        if isinstance(entries[-1].content, End):
+            self._end(entries[-1], entries[-1].content)
 
     def _end(self, entry: Entry, end: End) -> None:
-        tags = {ENDING_TAG: end.ending}
-        if end.reason is None:
+        if end.reason is None and entry.run_id not in self._without_reason:
             clear_tags(self._store, entry.run_id, (REASON_TAG,))
-        else:
-            tags[REASON_TAG] = end.reason
-        log_values(self._store, entry.run_id, tags=tags)
+        self._without_reason.discard(entry.run_id)
         self._store.client.set_terminated(entry.run_id, status=end.status, end_time=entry.timestamp)
 
     def _send_model(self, run_id: str, folder: Path) -> None:

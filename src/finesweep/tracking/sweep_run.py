@@ -16,6 +16,7 @@ from finesweep.tracking.provenance import Provenance
 from finesweep.tracking.recording import create_run, log_values
 from finesweep.tracking.store import TrackingStore
 from finesweep.tracking.trial_run import TrialRun
+from finesweep.training.drawing import Value
 from finesweep.training.hyperparameters import Hyperparameters
 
 if TYPE_CHECKING:
@@ -66,19 +67,22 @@ class SweepRun:
         study_key: str,
         config_yaml: str,
         params: Mapping[str, str | int | float],
-        dataset: DatasetIdentity,
+        dataset: DatasetIdentity | None,
+        command: str = "finesweep run",
     ) -> SweepRun:
         """Begin the run of a sweep called ``name``, or find the one that was begun for its study.
 
         ``study_key`` is the study's own: a process that was killed just after it made the run could
         not tell the study. ``config_yaml`` is the resolved configuration, kept as ``sweep.yaml``;
-        the git commit, the package versions and the dataset are recorded too.
+        the git commit, the package versions and the dataset, where it is known, are recorded too.
 
         Raises:
             TrackingError: the experiment was deleted, or the store cannot be written.
         """
         experiment_id = store.experiment_id(experiment)
-        about = {SWEEP_TAG: name, STUDY_TAG: study_key, DIGEST_TAG: dataset.digest}
+        about = {SWEEP_TAG: name, STUDY_TAG: study_key}
+        if dataset is not None:
+            about[DIGEST_TAG] = dataset.digest
         with translated(
             f"begin the sweep's run in the experiment '{experiment}' of {store.address}"
         ):
@@ -86,11 +90,12 @@ class SweepRun:
                 store,
                 experiment_id,
                 name=name,
-                command="finesweep run",
+                command=command,
                 tags={**about, **Provenance.collect().as_tags()},
             )
             log_values(store, run_id, params=params)
-            log_dataset(store, run_id, dataset)
+            if dataset is not None:
+                log_dataset(store, run_id, dataset)
             store.client.log_text(run_id, config_yaml, CONFIG_FILE)
         return cls(store, run_id, experiment_id, name=name)
 
@@ -119,7 +124,12 @@ class SweepRun:
         return cls(store, run_id, str(run.info.experiment_id), name=run.data.tags[SWEEP_TAG])
 
     def start_trial(
-        self, number: int, hyperparameters: Hyperparameters, *, outbox: Outbox
+        self,
+        number: int,
+        hyperparameters: Hyperparameters | Mapping[str, Value],
+        *,
+        outbox: Outbox,
+        command: str = "finesweep run",
     ) -> TrialRun:
         """Begin the child run of trial ``number``, named ``t007``; about 15 ms on SQLite.
 
@@ -135,7 +145,7 @@ class SweepRun:
                 self._store,
                 self.experiment_id,
                 name=f"t{number:03d}",
-                command="finesweep run",
+                command=command,
                 tags=self._tags_of(number),
             )
         run = TrialRun(outbox, run_id, self.experiment_id)
@@ -148,7 +158,7 @@ class SweepRun:
         run_id: str,
         *,
         outbox: Outbox,
-        hyperparameters: Hyperparameters | None = None,
+        hyperparameters: Hyperparameters | Mapping[str, Value] | None = None,
     ) -> TrialRun:
         """Take up the run that trial ``number`` has: it is reopened as soon as the store answers.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from finesweep.tracking.outbox import Outbox
 from finesweep.tracking.provenance import Provenance
 from finesweep.tracking.recording import create_run
 from finesweep.tracking.store import TrackingStore
+from finesweep.training.drawing import Value
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.progress import Tick
 
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 MODEL_FOLDER = "model"
 CONFIG_FILE = "experiment.yaml"
+
+# What MLflow takes as the name of a param; a name such as /a or ../a it takes for a path.
+_NOT_IN_NAMES = re.compile(r"[^\w.\- :/]")
+_LONGEST_NAME = 250
 
 
 class TrialRun:
@@ -70,10 +76,16 @@ class TrialRun:
         run.log_text(config_yaml, CONFIG_FILE)
         return run
 
-    def log_params(self, hyperparameters: Hyperparameters) -> None:
-        """Log the hyperparameters; logged again, they must be the same."""
-        values = {name: str(value) for name, value in hyperparameters.as_dict().items()}
-        self._outbox.put(self.run_id, Params(values=values))
+    def log_params(self, hyperparameters: Hyperparameters | Mapping[str, Value]) -> None:
+        """Log hyperparameters; logged again, they must be the same.
+
+        In a name, characters that MLflow refuses become underscores.
+        """
+        if isinstance(hyperparameters, Hyperparameters):
+            hyperparameters = hyperparameters.as_dict()
+        values = {_param_name(name): str(value) for name, value in hyperparameters.items()}
+        if values:
+            self._outbox.put(self.run_id, Params(values=values))
 
     def log_tick(self, tick: Tick) -> bool:
         """Log a tick's metrics, and its epoch and seconds, at step ``tick.number``.
@@ -83,6 +95,14 @@ class TrialRun:
         """
         metrics = {**tick.metrics, "epoch": tick.epoch, "seconds": tick.seconds}
         return self._outbox.put_tick(self.run_id, Metrics(step=tick.number, values=metrics))
+
+    def log_points(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Log a point of each metric at ``step``, for a training that counts no ticks.
+
+        In a name, characters that MLflow refuses become underscores.
+        """
+        values = {_param_name(name): value for name, value in metrics.items()}
+        self._outbox.put(self.run_id, Metrics(step=step, values=values))
 
     def log_metrics(self, metrics: Mapping[str, float]) -> bool:
         """Log metrics of the whole training, at the step of the last tick.
@@ -134,3 +154,9 @@ class TrialRun:
     def reopen(self) -> None:
         """Let the run go on: RUNNING, and nothing on record of how it ended before."""
         self._outbox.put(self.run_id, Reopening())
+
+
+def _param_name(name: str) -> str:
+    """The name of a hyperparameter, which may be any text, as MLflow takes it."""
+    parts = [part for part in _NOT_IN_NAMES.sub("_", name).split("/") if part.strip(".")]
+    return "/".join(parts)[:_LONGEST_NAME] or "_"

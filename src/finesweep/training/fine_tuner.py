@@ -20,6 +20,7 @@ from finesweep.training.accumulation import AccumulatedStep
 from finesweep.training.course import Course
 from finesweep.training.evaluation import Evaluator
 from finesweep.training.hyperparameters import Hyperparameters
+from finesweep.training.memory import give_back_free_memory
 from finesweep.training.precision import dtype_policy, resolve_precision
 from finesweep.training.progress import Answer, EvaluationSplit, FineTuned, Tick, TrainingSetup
 from finesweep.training.resume import BEGINNING, ResumeFile, ResumePoint
@@ -58,7 +59,8 @@ class FineTuner:
             tick_rows=setup.tick_validation_rows,
             seed=setup.seed,
         )
-        self._initial_weights = self.model.get_weights()
+        # Tensors, whose memory a variable shares until it is first changed: assigned in no time.
+        self._initial_weights = [tf.constant(weight) for weight in self.model.get_weights()]
         self._checkpoint_digest = self._digest_of_body()
 
     def fine_tune(
@@ -97,6 +99,8 @@ class FineTuner:
             return self._run(course, file=file, output=output, on_tick=on_tick)
         except (tf.errors.ResourceExhaustedError, MemoryError) as exc:
             raise _out_of_memory(hyperparameters, accumulation=accumulation) from exc
+        finally:
+            give_back_free_memory()
 
     def evaluate(
         self, checkpoint: Path, *, max_length: int, split: EvaluationSplit
@@ -112,7 +116,7 @@ class FineTuner:
             answer = on_tick(tick)
             # Only now that the tick is on record: a resume point ahead of the record would lose it,
             # one behind it only has some ticks told again.
-            end_of_epoch = tick.full_validation and not course.at_end
+            end_of_epoch = tick.full_validation and (self.setup.continuable or not course.at_end)
             if answer == "park" or (answer == "continue" and end_of_epoch):
                 file.save(course.point)
             if answer != "continue":
@@ -121,7 +125,8 @@ class FineTuner:
         return self._outcome(course.point, checkpoint=output)
 
     def _reset(self, learning_rate: float) -> None:
-        self.model.set_weights(self._initial_weights)
+        for variable, initial in zip(self.model.weights, self._initial_weights, strict=True):
+            variable.assign(initial)
         self.train_step.optimizer.reset(learning_rate)
         self.model.seeds.state.assign(keras.random.SeedGenerator(self.setup.seed).state)
 
@@ -133,14 +138,19 @@ class FineTuner:
     def _identity(self, hyperparameters: Hyperparameters) -> dict[str, Any]:
         """All that decides how a fine-tuning goes on from a resume point, by its name for the user.
 
-        Parts of a batch are not in it: a trial that ran out of memory goes on in more of them.
+        Parts of a batch are not in it: a trial that ran out of memory goes on in more of them. The
+        epochs decide the learning rate of a linear schedule; with a constant one a fine-tuning of
+        fewer epochs is the beginning of one of more.
         """
         prepared = self.setup.prepared
+        values = hyperparameters.as_dict()
+        if self.setup.schedule == "constant":
+            del values["epochs"]
         return {
-            **hyperparameters.as_dict(),
+            "schedule": self.setup.schedule,
+            **values,
             "precision": self.precision,
             "seed": self.setup.seed,
-            "schedule": self.setup.schedule,
             "labels": self.setup.label_names,
             "checkpoint": self._checkpoint_digest,
             # The folders of the encoded texts and of the split, both named after their content.

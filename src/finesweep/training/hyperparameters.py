@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Self
+
+_WHOLE = ("batch_size", "epochs", "max_length")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,3 +21,16 @@ class Hyperparameters:
     def as_dict(self) -> dict[str, float | int]:
         """Name to value, in the order of the fields; what MLflow logs as params."""
         return asdict(self)
+
+    def updated(self, values: Mapping[str, object]) -> Self:
+        """The same with those of ``values`` that are one of these, and a number as it is.
+
+        A hypermodel may call what it likes ``learning_rate``, the name of a schedule too.
+        """
+        fitting = {
+            name: value
+            for name, value in values.items()
+            if (name == "learning_rate" and type(value) in (int, float))
+            or (name in _WHOLE and type(value) is int)
+        }
+        return replace(self, **fitting)  # type: ignore[arg-type]

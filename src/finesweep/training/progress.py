@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from finesweep.training.drawing import Hypermodel
 from finesweep.training.hyperparameters import Hyperparameters
 
 TICKS_PER_EPOCH = 4
@@ -44,7 +45,9 @@ class TrainingSetup:
     """What every trial of a sweep shares; sent to a worker once, before its first trial.
 
     ``checkpoint`` is a local directory in Hugging Face's layout. ``prepared`` is a directory that
-    ``finesweep.data`` prepared (tokens, labels and splits), opened memory-mapped.
+    ``finesweep.data`` prepared (tokens, labels and splits), opened memory-mapped. ``hypermodel`` is
+    the user's code that builds the models; without it they are DistilBERT. A ``continuable``
+    fine-tuning leaves a resume point at its end too, from which one of more epochs goes on.
     """
 
     checkpoint: Path
@@ -54,15 +57,17 @@ class TrainingSetup:
     seed: int = 0
     tick_validation_rows: int = 1000
     schedule: Schedule = "linear"
+    hypermodel: Hypermodel | None = None
+    continuable: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuned:
     """A fine-tuning that ran to its end, or to the tick at which it was told to stop or to park.
 
-    ``metrics`` are those of the last tick; ``checkpoint`` is the ``save_pretrained`` directory, or
-    None when it was stopped early. ``precision`` is what it was computed in. ``seconds`` counts
-    those before an interruption too.
+    ``metrics`` are those of the last tick; ``checkpoint`` is the directory that was saved, or None
+    when it was stopped early. ``precision`` is what it was computed in. ``seconds`` counts those
+    before an interruption too.
     """
 
     metrics: dict[str, float]
@@ -97,7 +102,8 @@ class Trainer(Protocol):
 
         ``resume_point`` is a file of this trial alone. If it holds a point of the same trial, the
         fine-tuning goes on from there; one that cannot be used is passed over. It is replaced, in
-        one step, at the end of every epoch but the last, and at a tick whose answer is ``park``.
+        one step, at the end of every epoch but the last, and at a tick whose answer is ``park``;
+        with a ``continuable`` setup at the end of the last epoch too.
         Told ``stop`` or finished, the trainer leaves the file to its owner.
 
         A batch is computed in ``accumulation`` parts, whose gradients add up to that of the whole:

@@ -19,7 +19,15 @@ FORMAT_VERSION = 1
 
 _METADATA_KEY = "finesweep.resume_point"
 # TensorFlow's name of a type, and safetensors'.
-_DTYPES = {"float32": "F32", "int64": "I64"}
+_DTYPES = {
+    "bool": "BOOL",
+    "float16": "F16",
+    "float32": "F32",
+    "float64": "F64",
+    "int32": "I32",
+    "int64": "I64",
+    "uint32": "U32",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +137,7 @@ class ResumeFile:
                 f"expected a resume point of version {FORMAT_VERSION}, received {version}"
             )
         if identity != self.identity:
-            names = sorted(identity.keys() | self.identity.keys())
+            names = [*self.identity, *sorted(identity.keys() - self.identity.keys())]
             other = [name for name in names if identity.get(name) != self.identity.get(name)]
             raise _UnusableError(
                 f"expected the resume point of this trial, received one of another {other[0]}"

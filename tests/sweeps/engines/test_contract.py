@@ -13,14 +13,18 @@ import pytest
 from sweep_bench import SCRIPTED
 
 from finesweep.sweeps.engines._base import (
+    Asked,
     Assignment,
     Died,
+    Drawn,
     Engine,
     Evaluated,
     Evaluation,
     Event,
     Failed,
     Finished,
+    Noted,
+    Refused,
     Ticked,
     WorkerReady,
 )
@@ -28,7 +32,8 @@ from finesweep.sweeps.engines.local import LocalEngine
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.progress import Answer, TrainingSetup
 
-TaskEvent = Ticked | Finished | Evaluated | Failed | Died
+TaskEvent = Ticked | Asked | Noted | Finished | Evaluated | Failed | Died
+Heard = Asked | Noted | Failed
 Factory = Callable[[TrainingSetup, int], Engine]
 
 
@@ -118,6 +123,51 @@ def test_a_trial_ticks_and_finishes(start: Callable[..., Engine], tmp_path: Path
     assert isinstance(end, Finished)
     assert end.result.checkpoint == tmp_path / "trial-000" / "checkpoint"
     assert (tmp_path / "trial-000" / "checkpoint" / "config.json").is_file()
+    assert engine.idle_slots == 1
+
+
+def heard(engine: Engine) -> Heard:
+    """The next thing a trial says before its first tick."""
+    while True:
+        for event in engine.wait(20):
+            if not isinstance(event, WorkerReady):
+                assert isinstance(event, Heard)
+                return event
+
+
+def test_a_trial_that_draws_waits_for_its_values(
+    start: Callable[..., Engine], tmp_path: Path
+) -> None:
+    engine = start(draws=["a", "b"])
+    engine.submit(assignment(tmp_path, 0))
+    asked = heard(engine)
+    assert isinstance(asked, Asked)
+    assert asked.method == "suggest_int"
+    expected = {"name": "units [kind=a]", "low": 1, "high": 10**6, "step": 1, "log": False}
+    assert asked.arguments == expected
+    assert engine.idle_slots == 0
+    assert engine.wait(0.1) == []
+    engine.answer(0, Drawn(value=7))
+    assert heard(engine) == Asked(
+        trial=0, method="suggest_categorical", arguments={"name": "kind", "choices": ["a", "b"]}
+    )
+    engine.answer(0, Drawn(value="b"))
+    noted = heard(engine)
+    assert noted == Noted(trial=0, values={"units": 7, "kind": "b", "batch_size": 99})
+    assert engine.idle_slots == 0
+    assert ticks(follow(engine, 1)) == [1, 2, 3, 4]
+
+
+def test_a_draw_that_is_refused_fails_the_trial(
+    start: Callable[..., Engine], tmp_path: Path
+) -> None:
+    engine = start(draws=["a", "b"])
+    engine.submit(assignment(tmp_path, 0))
+    assert isinstance(heard(engine), Asked)
+    engine.answer(0, Refused(reason="units are known otherwise"))
+    failed = heard(engine)
+    assert isinstance(failed, Failed)
+    assert (failed.kind, failed.reason) == ("ValueError", "units are known otherwise")
     assert engine.idle_slots == 1
 
 

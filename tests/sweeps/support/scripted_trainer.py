@@ -4,6 +4,9 @@ The script is ``script.json`` in the setup's ``prepared`` directory: what each t
 (``"default"`` for the rest). The number is that of the folder its resume point lies in. A
 checkpoint is a config.json and a few bytes of weights, a resume point a few words of JSON.
 
+With ``"draws"`` in the script each trial draws ``units`` and ``kind``, as a hypermodel does, and
+notes them, and a batch size of 99; the script's value is the choices of ``kind``.
+
 A deed is done before the second tick. ``die at 6`` does it before the sixth, ``die once`` in the
 first attempt only and ``die 3 times`` in the first three; a file beside the script counts them.
 """
@@ -19,11 +22,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from finesweep.errors import DivergedError, OutOfMemoryError
+from finesweep.training.drawing import Draws
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.progress import (
     TICKS_PER_EPOCH,
@@ -73,6 +77,9 @@ class ScriptedTrainer:
         if deed := self.script.get("setup"):
             self.perform(Act.parse(deed), "setup", accumulation=1)
 
+    def draw_from(self, draws: Draws) -> None:
+        self.draws = draws
+
     def fine_tune(
         self,
         hyperparameters: Hyperparameters,
@@ -84,7 +91,13 @@ class ScriptedTrainer:
     ) -> FineTuned:
         number = str(int(resume_point.parent.name.removeprefix("trial-")))
         act = Act.parse(self.script.get(number, self.script.get("default", "")))
-        point = load_point(resume_point, hyperparameters)
+        if kinds := self.script.get("draws"):
+            units = self.draws.suggest_int("units [kind=a]", 1, 10**6)
+            kind = self.draws.suggest_categorical("kind", kinds)
+            self.draws.note({"units": units, "kind": kind, "batch_size": 99})
+        # What a trial of more epochs goes on from is the point of one of fewer.
+        of = replace(hyperparameters, epochs=0) if self.setup.continuable else hyperparameters
+        point = load_point(resume_point, of)
         say(
             f"trial {number}: {act.deed or 'trains'}, "
             f"OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']}, "
@@ -109,11 +122,10 @@ class ScriptedTrainer:
                     full_validation=tick % TICKS_PER_EPOCH == 0,
                 )
             )
-            ends_epoch = tick % TICKS_PER_EPOCH == 0 and tick < last
+            saves_here = self.setup.continuable or tick < last
+            ends_epoch = tick % TICKS_PER_EPOCH == 0 and saves_here
             if answer == "park" or (answer == "continue" and ends_epoch):
-                save_point(
-                    resume_point, hyperparameters, tick=tick, seconds=seconds, metrics=metrics
-                )
+                save_point(resume_point, of, tick=tick, seconds=seconds, metrics=metrics)
             if answer != "continue":
                 return FineTuned(
                     metrics=metrics, ticks=tick, seconds=seconds, stopped=True, checkpoint=None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from finesweep.sweeps.engines._base import WorkerReady
 from finesweep.sweeps.engines.local import LocalEngine
 from finesweep.sweeps.stopping import StopRequest
 from finesweep.sweeps.study import load_study
+from finesweep.sweeps.warm_start.report import SourceReport
 from finesweep.tracking import DeliveryState, TrackingStore
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.progress import Tick, TrainingSetup
@@ -41,6 +42,7 @@ def worker_processes() -> list[psutil.Process]:
 class RecordingObserver:
     """Writes down what it is told; ``on_tick`` lets a test act in the middle of a sweep."""
 
+    warm: list[str] = field(default_factory=list)
     ready: list[WorkerReady] = field(default_factory=list)
     started: list[tuple[int, int]] = field(default_factory=list)
     trials: list[tuple[int, Hyperparameters, str]] = field(default_factory=list)
@@ -51,6 +53,9 @@ class RecordingObserver:
     stops: list[str] = field(default_factory=list)
     results: list[SweepResult] = field(default_factory=list)
     on_tick: Callable[[int, int], None] | None = None
+
+    def warm_started(self, reports: Sequence[SourceReport]) -> None:
+        self.warm += map(str, reports)
 
     def sweep_started(self, total: int, done: int) -> None:
         self.started.append((total, done))
@@ -90,6 +95,7 @@ class Bench:
     store: TrackingStore
     n_test: int = 0
     digest: str = "d1"
+    continuable: bool = False
     engine: LocalEngine | None = None
     name: str = field(default_factory=lambda: f"s{uuid.uuid4().hex[:8]}")
 
@@ -104,7 +110,10 @@ class Bench:
     @property
     def setup(self) -> TrainingSetup:
         return TrainingSetup(
-            checkpoint=self.folder, prepared=self.folder, label_names=("plain", "satire")
+            checkpoint=self.folder,
+            prepared=self.folder,
+            label_names=("plain", "satire"),
+            continuable=self.continuable,
         )
 
     @property

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from finesweep.config import SweepConfig
     from finesweep.sweeps import SweepResult
     from finesweep.sweeps.result import Registered
+    from finesweep.tracking import TrackingStore
 
 BYTES_A_WEIGHT = 4
 
@@ -67,7 +71,8 @@ def run(
     resume point.
     """
     from finesweep.cli.preparing import make_ready
-    from finesweep.config import load_sweep
+    from finesweep.config import hypermodel_folders, load_sweep
+    from finesweep.training.drawing import Hypermodel
 
     given = list(overrides or [])
     given += [f"trials={trials}"] if trials is not None else []
@@ -76,8 +81,19 @@ def run(
     count = _count_of(workers)
     config = load_sweep(sweep, given)
     ready = make_ready(config.experiment, longest=config.longest_max_length)
+    if config.hypermodel is not None:
+        hypermodel = Hypermodel(
+            name=config.hypermodel,
+            folders=hypermodel_folders(sweep),
+            searched=tuple(config.study_space.entries()),
+        )
+        ready = replace(ready, setup=replace(ready.setup, hypermodel=hypermodel))
+    if config.sampler.is_hyperband:
+        ready = replace(ready, setup=replace(ready.setup, continuable=True))
+    if config.sampler.is_oracle:
+        _load_oracles()
     if plan:
-        _print_plan(config, ready, as_json=as_json)
+        _print_plan(config, ready, study=options.study_url(study), as_json=as_json)
         return
     result = _run(config, ready, study=options.study_url(study), workers=count)
     _print_result(result, as_json=as_json)
@@ -93,6 +109,15 @@ def _count_of(workers: str) -> int | None:
             param_hint="'--workers'",
         )
     return int(workers)
+
+
+def _load_oracles() -> None:
+    """Load KerasTuner, and so TensorFlow, before anything is shown that it could print into."""
+    from finesweep.cli.progress import waiting
+    from finesweep.cli.quiet import native_noise_kept_back
+
+    with native_noise_kept_back(), waiting("loading KerasTuner"):
+        import_module("finesweep.sweeps.oracles.sampler")
 
 
 def _run(config: SweepConfig, ready: Ready, *, study: str, workers: int | None) -> SweepResult:
@@ -143,30 +168,58 @@ def _chosen_workers(config: SweepConfig, ready: Ready) -> int:
     return choice.workers
 
 
-def _print_plan(config: SweepConfig, ready: Ready, *, as_json: bool) -> None:
+def _print_plan(config: SweepConfig, ready: Ready, *, study: str, as_json: bool) -> None:
     from finesweep.cli.console import print_json, tell
     from finesweep.cli.progress import values_line
     from finesweep.config import to_plain, to_yaml
     from finesweep.sweeps import first_proposals
     from finesweep.sweeps.estimate import estimate
+    from finesweep.sweeps.warm_start.reading import warm_start_of
 
-    proposals = first_proposals(config, min(5, config.trials))
+    warm = warm_start_of(
+        config,
+        study_url=study,
+        digest=ready.data.identity.digest,
+        tracking=_existing_store,
+    )
+    # Trials that differ in nothing but what the hypermodel draws are not worth a line each.
+    count = min(5, config.trials) if config.study_space.entries() else 0
+    proposals = first_proposals(config, count, earlier=warm.trials)
     expected = estimate(config, checkpoint=ready.checkpoint, data=ready.data)
     if as_json:
         print_json(
             {
                 "configuration": to_plain(config),
                 "first_proposals": [proposal.as_dict() for proposal in proposals],
+                "warm_start": [report.to_plain() for report in warm.reports],
                 "seconds": expected.seconds,
                 "disk_bytes": expected.disk_bytes,
             }
         )
         return
     tell(f"# {config.name}: the resolved configuration\n{to_yaml(config)}")
+    for report in warm.reports:
+        tell(f"# warm start: {report}")
     tell("# what is tried first")
     for number, proposal in enumerate(proposals):
         tell(f"t{number:03d}  {values_line(proposal)}")
+    if config.hypermodel is not None:
+        tell(f"{'and ' if proposals else ''}what {config.hypermodel} draws when it is built")
     tell(f"\n# estimate\n{expected.describe()}\nNothing was run.")
+
+
+def _existing_store() -> TrackingStore:
+    """The tracking store, for a plan to look into: a plan makes none."""
+    from finesweep.errors import TrackingError
+    from finesweep.tracking import TrackingStore
+    from finesweep.tracking.store import TRACKING_URI_VARIABLE
+
+    if not os.environ.get(TRACKING_URI_VARIABLE) and not options.STORE_FOLDER.exists():
+        raise TrackingError(
+            f"there is no tracking store in {options.STORE_FOLDER.absolute()}; name one with "
+            f"{TRACKING_URI_VARIABLE}"
+        )
+    return TrackingStore.open()
 
 
 def _print_result(result: SweepResult, *, as_json: bool) -> None:

@@ -34,6 +34,8 @@ def show(
     console = output()
     console.print(trials_table(result, width=console.width))
     tell(f"state:     {result.stopped_by}")
+    for report in result.warm_start:
+        tell(f"warm start: {report}")
     if result.run_id:  # a sweep that was stopped at once has none yet
         tell_where_to_look(result.experiment_id, sweep=sweep, sweep_run_id=result.run_id)
 

@@ -21,9 +21,11 @@ from finesweep.sweeps.doctor.finding import Finding
 from finesweep.sweeps.doctor.outboxes import looked_into, models_of
 from finesweep.sweeps.doctor.situation import IdleSweep, Situation, files_in_use
 from finesweep.sweeps.lock import lock_path, read_holder
+from finesweep.sweeps.oracles.rungs import rung_of
 from finesweep.sweeps.retention import TRIAL_FOLDER, folder_size
 from finesweep.sweeps.starting import RESUME_POINT
 from finesweep.sweeps.storage import database_file, parse_url, translated
+from finesweep.sweeps.study import ENDED
 
 SELECTED = "selected"
 LOGS = "logs"
@@ -99,7 +101,9 @@ def repair(situation: Situation) -> None:
 
 def of_sweep(sweep: IdleSweep) -> Iterator[Leftover]:
     """What can go of a sweep that nobody runs."""
-    states = {trial.number: trial.state for trial in sweep.study.get_trials(deepcopy=False)}
+    trials = sweep.study.get_trials(deepcopy=False)
+    states = {trial.number: trial.state for trial in trials}
+    goes_on = not sweep.study.user_attrs.get(ENDED, False)
     for folder in sorted(sweep.workdir.glob(f"{TRIAL_FOLDER}*")):
         number = folder.name.removeprefix(TRIAL_FOLDER)
         if not number.isdigit():
@@ -107,7 +111,9 @@ def of_sweep(sweep: IdleSweep) -> Iterator[Leftover]:
         state = states.get(int(number))
         if state is None:
             continue  # Of another study of this name, perhaps: nobody can tell.
-        if state.is_finished():
+        if state.is_finished() and goes_on and rung_of(trials[int(number)]) is not None:
+            yield from _of_attempts(folder)
+        elif state.is_finished():
             yield Leftover(path=folder, why="files of a trial that has ended")
         else:
             yield from _of_attempts(folder)

@@ -1,9 +1,9 @@
 """The contract of an engine: who runs what the coordinator hands out.
 
 The coordinator alone owns the study. It submits a task, waits for events, and answers every
-``Ticked`` with ``answer``; the worker stands still until the answer is there, so a pruned trial
-ends at the very tick that pruned it. An engine never looks inside a task and never decides how a
-trial ends: it reports what the worker said, or that the worker died.
+``Ticked`` and every ``Asked`` with ``answer``; the worker stands still until the answer is there,
+so a pruned trial ends at the very tick that pruned it. An engine never looks inside a task and
+never decides how a trial ends: it reports what the worker said, or that the worker died.
 
 There are two kinds of task. An ``Assignment`` fine-tunes; an ``Evaluation`` measures a checkpoint
 that a trial left behind. Both are known by their trial's number, and a trial has at most one task
@@ -29,10 +29,12 @@ An engine is used from one thread, which lives as long as the engine: a worker m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+from finesweep.training.drawing import Value
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.progress import Answer, EvaluationSplit, FineTuned, Tick
 
@@ -70,6 +72,9 @@ FailureCause = Literal["failed", "diverged", "out_of_memory", "disk_full"]
 # itself, with an exit code or a signal such as SIGSEGV.
 DeathCause = Literal["preempted", "out_of_memory", "crashed"]
 
+# A method of an optuna.Trial.
+Suggestion = Literal["suggest_int", "suggest_float", "suggest_categorical"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ticked:
@@ -77,6 +82,43 @@ class Ticked:
 
     trial: int
     tick: Tick
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The worker draws a hyperparameter and waits for it: ``Drawn``, or ``Refused``.
+
+    ``arguments`` are those of ``method``.
+    """
+
+    trial: int
+    method: Suggestion
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noted:
+    """Hyperparameters that the worker drew, or was given and uses; it does not wait."""
+
+    trial: int
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """The answer to ``Asked``: the value."""
+
+    value: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """The answer to ``Asked`` where the study cannot take what was asked for."""
+
+    reason: str
+
+
+Reply = Answer | Drawn | Refused
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +171,7 @@ class WorkerReady:
     replaces: str | None = None
 
 
-Event = Ticked | Finished | Evaluated | Failed | Died | WorkerReady
+Event = Ticked | Asked | Noted | Finished | Evaluated | Failed | Died | WorkerReady
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,8 +217,8 @@ class Engine(Protocol):
         is being started.
         """
 
-    def answer(self, trial: int, answer: Answer) -> None:
-        """Let a trial that ticked go on, or end it there, with a resume point or without."""
+    def answer(self, trial: int, reply: Reply) -> None:
+        """Let a trial that ticked go on, or end it there; or give one that asked its value."""
 
     def cancel(self, trial: int) -> None:
         """End a task now, without waiting for its next tick; no event of it follows.

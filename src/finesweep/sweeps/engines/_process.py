@@ -20,9 +20,8 @@ from pathlib import Path
 
 import psutil
 
-from finesweep.sweeps.engines._base import Event, Task
+from finesweep.sweeps.engines._base import Event, Reply, Task
 from finesweep.sweeps.worker import Loaded, Opening
-from finesweep.training.progress import Answer
 
 LAST_LINES = 12
 LAST_BYTES = 8192
@@ -74,7 +73,7 @@ class WorkerProcess:
         except psutil.NoSuchProcess:
             return False
 
-    def send(self, message: Opening | Task | Answer) -> None:
+    def send(self, message: Opening | Task | Reply) -> None:
         """Send a message; that a dead worker does not get it shows when it is next waited for."""
         with contextlib.suppress(OSError):
             self.pipe.send(message)

@@ -9,8 +9,11 @@ from pathlib import Path
 
 from finesweep.config.quantities import size_in_words
 from finesweep.sweeps.engines._base import (
+    Asked,
     Died,
     Event,
+    Noted,
+    Reply,
     Task,
     Ticked,
     WorkerReady,
@@ -20,7 +23,6 @@ from finesweep.sweeps.engines._causes import death_cause, describe_exit
 from finesweep.sweeps.engines._oom import OomKills
 from finesweep.sweeps.engines._process import WorkerProcess
 from finesweep.sweeps.worker import Loaded, Opening
-from finesweep.training.progress import Answer
 
 # How long an idle worker may take to end by itself, and one whose pipe broke to be gone.
 GRACE_SECONDS = 1.0
@@ -96,10 +98,10 @@ class Slot:
             self._oom_kills_before = self._oom_kills.count()
             self.worker.send(task)
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, reply: Reply) -> None:
         """Pass the coordinator's answer on; a dead worker does not miss it."""
         if self.worker is not None:
-            self.worker.send(answer)
+            self.worker.send(reply)
 
     def hear(self) -> Event | None:
         """What the worker has to say, or its death; None if that is nobody's business."""
@@ -109,7 +111,7 @@ class Slot:
             return self.bury_dead()
         if isinstance(message, Loaded):
             return self._on_loaded(self.worker, broken=message.broken)
-        if not isinstance(message, Ticked):
+        if not isinstance(message, Ticked | Asked | Noted):
             self.task = None
             self._replace_if_above_limit(self.worker)
         return message

@@ -8,15 +8,16 @@ import time
 from multiprocessing import connection
 from pathlib import Path
 
-from finesweep.sweeps.engines._base import Event, Task, WorkerStatus
+from finesweep.sweeps.engines._base import Event, Reply, Task, WorkerStatus
 from finesweep.sweeps.engines._oom import OomKills
 from finesweep.sweeps.engines._slot import GRACE_SECONDS, Place, Slot
 from finesweep.sweeps.gpus import visible_gpus
 from finesweep.sweeps.machine import core_budget, core_shares, fair_memory_share, usable_cores
 from finesweep.sweeps.worker import Opening
-from finesweep.training.progress import Answer, TrainingSetup
+from finesweep.training.progress import TrainingSetup
 
 DEFAULT_TRAINER = "finesweep.training.fine_tuner:FineTuner"
+HYPERMODEL_TRAINER = "finesweep.keras_tuner.trainer:HyperModelTrainer"
 
 # A dead process closes its pipe, so that `wait` wakes at once; only one whose own children hold the
 # pipe open is found by looking. A pause before a start may last so much longer.
@@ -26,10 +27,11 @@ LOOK_SECONDS = 1.0
 class LocalEngine:
     """Runs up to ``workers`` tasks at a time, each in a process of its own (POSIX only).
 
-    ``trainer`` names the class a worker builds from ``setup``, as ``package.module:Class``. What
-    a worker prints goes to ``worker-<n>.log`` in ``logs`` (a temporary directory if not given).
-    Several workers share the usable cores, each pinned to its own, which is worth more than letting
-    the system move them. Each computes with ``threads`` threads, by default one a core it has; the
+    ``trainer`` names the class a worker builds from ``setup``, as ``package.module:Class``; left
+    out, it is the one for DistilBERT, or for the hypermodel that the setup names. What a worker
+    prints goes to ``worker-<n>.log`` in ``logs`` (a temporary directory if not given). Several
+    workers share the usable cores, each pinned to its own, which is worth more than letting the
+    system move them. Each computes with ``threads`` threads, by default one a core it has; the
     variables OMP_NUM_THREADS, TF_NUM_INTRAOP_THREADS and TF_NUM_INTEROP_THREADS win where set.
     Where there are GPUs, each worker sees one of them.
 
@@ -41,7 +43,7 @@ class LocalEngine:
         self,
         setup: TrainingSetup,
         *,
-        trainer: str = DEFAULT_TRAINER,
+        trainer: str | None = None,
         workers: int = 1,
         logs: Path | None = None,
         threads: int | None = None,
@@ -50,6 +52,7 @@ class LocalEngine:
         if workers < 1:
             raise ValueError(f"an engine needs one worker or more, received {workers}")
         logs = logs or Path(tempfile.mkdtemp(prefix="finesweep-workers-"))
+        trainer = trainer or (HYPERMODEL_TRAINER if setup.hypermodel else DEFAULT_TRAINER)
         threads = threads or max(1, core_budget() // workers)
         memory_limit = memory_limit or fair_memory_share(workers)
         shares = core_shares(usable_cores(), workers)
@@ -115,9 +118,9 @@ class LocalEngine:
             if events or left <= 0:
                 return events
 
-    def answer(self, trial: int, answer: Answer) -> None:
+    def answer(self, trial: int, reply: Reply) -> None:
         """Pass the coordinator's answer on to the worker that waits for it."""
-        self._slot_of(trial).answer(answer)
+        self._slot_of(trial).answer(reply)
 
     def cancel(self, trial: int) -> None:
         """Kill the worker that runs the task; another is started when it is its turn."""

@@ -1,0 +1,32 @@
+"""What the study answers a worker that draws hyperparameters of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import optuna
+
+from finesweep.sweeps.ending import RunningTrial
+from finesweep.sweeps.engines._base import Asked, Drawn, Refused
+from finesweep.sweeps.record import note_values
+from finesweep.training.drawing import Value
+
+
+def suggested(study: optuna.Study, running: RunningTrial, asked: Asked) -> Drawn | Refused:
+    """The value, drawn by the trial's own sampler; one that the trial has already stays."""
+    # Another trial may have begun since, and left its sampler with the study.
+    study.sampler = running.sampler
+    try:
+        return Drawn(value=getattr(running.trial, asked.method)(**asked.arguments))
+    except ValueError as error:
+        return Refused(reason=" ".join(str(error).split()))
+
+
+def take_note(running: RunningTrial, values: Mapping[str, Value]) -> None:
+    """Put on record what is in effect in a trial; one of the four takes the place of what it was.
+
+    The study is told last: what it knows, the run has been told.
+    """
+    running.run.log_params(values)
+    note_values(running.trial, values)
+    running.hyperparameters = running.hyperparameters.updated(values)

@@ -1,0 +1,72 @@
+"""What a sampler goes with, and what it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from finesweep.config import SweepConfig
+from finesweep.errors import Location
+
+HYPERBAND = """\
+experiment:
+  name: headlines
+  data: {path: rows.json}
+  schedule: constant
+name: search
+space:
+  learning_rate: {low: 1.0e-5, high: 1.0e-4, log: true}
+pruner: {name: none}
+sampler: {name: keras_tuner.hyperband}
+"""
+
+MISTAKES = [
+    ("schedule: constant", "schedule: linear", "experiment.schedule", "expected constant"),
+    ("pruner: {name: none}", "", "pruner.name", "received percentile; write pruner: {name: none}"),
+    ("space:\n", "space:\n  epochs: {low: 1, high: 4}\n", "space.epochs", "sampler.max_epochs"),
+    ("space:\n", "hypermodel: m:build\nspace:\n", "sampler.name", "the code of a hypermodel"),
+    ("name: search", "name: search\nenqueue: [{epochs: 3}]", "enqueue.0.epochs", "leave it out"),
+    ("hyperband}", "hyperband, max_epochs: 1}", "sampler.max_epochs", "expected at least 2"),
+    ("hyperband}", "hyperband, factor: 1}", "sampler.factor", "at least 2"),
+    ("hyperband}", "random, factor: 3}", "sampler.factor", "belongs to keras_tuner.hyperband"),
+    ("keras_tuner.hyperband", "keras_tuner.hyperbnad", "sampler.name", "did you mean keras_tuner."),
+    ("1.0e-4, log: true", "1.0e-4, log: true, step: 1.0e-5", "space.learning_rate.step", "no step"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "field", "words"), MISTAKES)
+def test_a_mistake_is_told_with_its_field(
+    refused_sweep: Callable[..., Any], old: str, new: str, field: str, words: str
+) -> None:
+    assert HYPERBAND.count(old) == 1
+    error = refused_sweep(HYPERBAND.replace(old, new))
+    assert isinstance(error.at, Location)
+    assert error.at.field == field
+    assert words in error.message
+
+
+@pytest.mark.parametrize("name", ["grid", "keras_tuner.grid"])
+def test_no_grid_goes_with_a_hypermodel(refused_sweep: Callable[..., Any], name: str) -> None:
+    text = HYPERBAND.replace("keras_tuner.hyperband", name) + "hypermodel: m:build\n"
+    error = refused_sweep(text)
+    assert error.at.field == "sampler.name"
+    assert "a space that shows trial by trial" in error.message
+
+
+def test_hyperband_has_the_experiments_epochs_or_its_own(
+    sweep: Callable[..., SweepConfig],
+) -> None:
+    config = sweep(HYPERBAND)
+    assert config.most_epochs == config.experiment.epochs == 3
+    longer = sweep(HYPERBAND, "sampler.max_epochs=9")
+    assert longer.most_epochs == 9
+    assert longer.space.epochs is None
+    entry = longer.study_space.epochs
+    assert entry is not None
+    assert (entry.contains(1), entry.contains(9), entry.contains(10)) == (True, True, False)
+
+
+def test_kerastuners_grid_takes_a_continuous_range(sweep: Callable[..., SweepConfig]) -> None:
+    assert sweep(HYPERBAND.replace("hyperband", "grid")).sampler.is_oracle

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import sys
+
+import psutil
+import pytest
+
+from finesweep.training.memory import give_back_free_memory, peak_memory_mb
+
+MIB = 2**20
+
+
+def test_the_peak_is_in_mebibytes() -> None:
+    held = psutil.Process().memory_info().rss / MIB
+    assert held * 0.5 < peak_memory_mb() < 1e6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc_trim")
+def test_freed_memory_goes_back_to_the_system() -> None:
+    # Small pieces come from the heap; every thousandth stays, so that its end cannot just shrink.
+    pieces = [b"x" * 2000 + number.to_bytes(4, "little") for number in range(100_000)]
+    stays = pieces[::1000]
+    pieces.clear()
+    before = psutil.Process().memory_info().rss
+    give_back_free_memory()
+    given_back = before - psutil.Process().memory_info().rss
+    assert given_back > 100 * MIB
+    assert len(stays) == 100
