@@ -19,6 +19,7 @@ reading is without the evaluation, which belongs to the trial that ends ("betwee
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import resource
@@ -154,7 +155,7 @@ def parts_between(one: dict[str, Any], other: dict[str, Any]) -> dict[str, float
         other["arrived"],
         first_step,
     ]
-    lasted = [end - begin for begin, end in zip(moments, moments[1:], strict=False)]
+    lasted = [end - begin for begin, end in itertools.pairwise(moments)]
     steps = [end - begin for begin, end in other["steps"]]
     return {
         **dict(zip(PARTS, lasted, strict=True)),
@@ -175,7 +176,7 @@ def main() -> None:
         lines = run(
             Path(folder), trials=options.trials, rows=options.rows, validation=options.validation
         )
-    gaps = [parts_between(one, other) for one, other in zip(lines, lines[1:], strict=False)]
+    gaps = [parts_between(one, other) for one, other in itertools.pairwise(lines)]
     print(f"\n{len(lines)} trials, seconds from trial to trial")
     print(f"{'part':>16} {'median':>8} {'largest':>8}")
     medians = {}

@@ -11,6 +11,7 @@ where the next one's begins; what waits for MLflow at the end is shown apart, an
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import tempfile
 import time
@@ -110,7 +111,8 @@ def watch_parts() -> Stopwatch:
             "the rest": [(coordinator.Coordinator, "run")],
         }
     )
-    assert samplers and judge
+    assert samplers
+    assert judge
     return stopwatch
 
 
@@ -171,7 +173,7 @@ def run(sampler: str, trials: int, folder: Path) -> Overhead:
 
 
 def windows(moments: list[float]) -> list[float]:
-    lasted = [1000 * (end - begin) for begin, end in zip(moments, moments[1:], strict=False)]
+    lasted = [1000 * (end - begin) for begin, end in itertools.pairwise(moments)]
     return [median(lasted[start : start + WINDOW]) for start in range(0, len(lasted), WINDOW)]
 
 

@@ -180,7 +180,7 @@ def test_to_look_at_studies_makes_none(tmp_path: Path) -> None:
 
 def test_a_database_that_finds_no_space(tmp_path: Path) -> None:
     study = open_study(url_of(tmp_path / "optuna.db"), "s", direction="maximize")
-    engine = study._storage._backend.engine
+    engine = study._storage._backend._backend.engine
 
     @sqlalchemy.event.listens_for(engine, "begin")
     def _no_larger(connection: sqlalchemy.Connection) -> None:

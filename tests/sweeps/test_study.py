@@ -122,7 +122,8 @@ def test_a_parked_trial_is_taken_up_by_the_next_ask(bench: Bench) -> None:
         trial.report(value, step=1)
     park(study, 0)
     assert next_number(study.trials) == 0
-    again = load_study(bench.study_url, study.study_name).ask()
+    study = load_study(bench.study_url, study.study_name)
+    again = study.ask()
     assert again.number == 0
     assert 0.1 <= again.params["learning_rate"] <= 0.15
     assert study.trials[0].intermediate_values == {1: 0.1}

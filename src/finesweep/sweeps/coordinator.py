@@ -166,6 +166,7 @@ class Coordinator:
             running, assignment = started
             self._running[running.number] = running
             self._engine.submit(assignment)
+            self._looked = -math.inf  # whoever asks for the status is to see this trial
             self._observer.trial_started(
                 running.number, running.hyperparameters, running.run.run_id
             )
