@@ -126,7 +126,7 @@ def sweep(*, trials: int, rows: int, validation: int) -> dict[str, Any]:
         "space": {
             "learning_rate": {"low": 1e-5, "high": 1e-4, "log": True},
             "batch_size": {"choices": [8, 16, 32]},
-            "max_length": {"choices": [12, 16, 24, 32, 48]},
+            "max_length": {"choices": [16, 24, 32]},
         },
         "sampler": {"name": "random", "seed": 7},
         "pruner": {"name": "none"},

@@ -72,6 +72,7 @@ class Delivery:
         self._settings = ExitStack()
         self._stopping = False
         self._hurried = False
+        self._flushes = 0
         self._failures = 0
         self._away_since: float | None = None
         self._reason: str | None = None
@@ -94,6 +95,7 @@ class Delivery:
         """
         deadline = time.monotonic() + timeout
         with self._turn:
+            self._flushes += 1
             self._hurried, self._failures, self._disk_is_full = True, 0, False
             self._turn.notify_all()
             while True:
@@ -149,7 +151,8 @@ class Delivery:
     def _work(self) -> None:
         try:
             while not self._stopping:
-                self._note(self._round())
+                flushes = self._flushes
+                self._note(self._round(), flushes=flushes)
                 self._rest()
         except BaseException as exc:
             self._bug = exc
@@ -169,8 +172,8 @@ class Delivery:
             self._turn.wait_for(lambda: self._hurried or self._stopping, timeout=pause)
             self._hurried = False
 
-    def _note(self, obstacle: Obstacle | None) -> None:
-        """Remember how a round went."""
+    def _note(self, obstacle: Obstacle | None, *, flushes: int) -> None:
+        """Remember how a round went that began after so many flushes."""
         with self._turn:
             if obstacle is None:
                 self._failures, self._away_since, self._reason = 0, None, None
@@ -180,7 +183,8 @@ class Delivery:
             self._failures = min(self._failures + 1, 10)
             self._away_since = self._away_since or time.time()
             self._reason = obstacle.reason
-            self._disk_is_full = obstacle.disk_is_full
+            # Whoever has flushed since may have made room: the next round tells.
+            self._disk_is_full = obstacle.disk_is_full and flushes == self._flushes
 
     def _round(self) -> Obstacle | None:
         """Deliver what can be delivered; the last thing that stood in the way, if anything did."""
