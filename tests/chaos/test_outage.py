@@ -20,9 +20,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 AWAY = "the tracking store does not answer"
 BACK = "the tracking store is back"
 
-# Trials of some seconds, so that one outage sees several of them begin, tick and end.
+# Trials of some seconds, so that both outages come while there are more of them to run.
 TOTAL = 6
-LONG_TRIALS = ("space.epochs={low: 8, high: 10}", "space.batch_size=4")
+LONG_TRIALS = ("space.epochs={low: 30, high: 40}", "space.batch_size=4", "pruner.name=none")
 
 
 def test_a_server_that_goes_away_and_comes_back_twice(

@@ -11,6 +11,8 @@ import pytest
 from finesweep.data import DatasetIdentity
 from finesweep.errors import TrackingError
 from finesweep.tracking import ChildRun, Outbox, SweepRun, TrackingStore, TrialRun, end_run
+from finesweep.tracking.artifacts import artifact_uri, fetch_folder
+from finesweep.tracking.obstacles import passing_obstacle
 from finesweep.training import Hyperparameters, Tick
 
 Begin = Callable[[int], TrialRun]
@@ -344,3 +346,15 @@ def test_an_orphan_is_reaped(store: TrackingStore, begin: Begin) -> None:
 def test_what_is_no_model_is_refused(begin: Begin, tmp_path: Path) -> None:
     with pytest.raises(TrackingError, match="is not a packaged model: it has no MLmodel file"):
         begin(0).log_model(tmp_path)
+
+
+def test_a_folder_is_taken_from_where_it_is(
+    store: TrackingStore, begin: Begin, tmp_path: Path
+) -> None:
+    run_id = begin(0).run_id
+    stored = Path(artifact_uri(store, run_id)) / "model"
+    with pytest.raises(TrackingError, match="it is not in .*; somebody removed it") as gone:
+        fetch_folder(store, run_id, "model", into=tmp_path)
+    assert passing_obstacle(gone.value) is None, "waiting does not bring it back"
+    stored.mkdir(parents=True)
+    assert fetch_folder(store, run_id, "model", into=tmp_path) == stored

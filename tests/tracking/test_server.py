@@ -15,6 +15,8 @@ import pytest
 from finesweep.data import DatasetIdentity
 from finesweep.errors import TrackingError
 from finesweep.tracking import Delivery, Outbox, SweepRun
+from finesweep.tracking.artifacts import fetch_folder
+from finesweep.tracking.obstacles import passing_obstacle
 from finesweep.training import Hyperparameters, Tick
 
 pytestmark = pytest.mark.slow
@@ -64,6 +66,18 @@ def test_a_sweep_on_a_server(
     assert [file.path for file in files] == ["model/MLmodel", "model/checkpoint"]
     assert store.client.list_artifacts(trials[1].run_id, "model") == []
     assert len(list((tmp_path / "kept").rglob("MLmodel"))) == 1
+
+    def fetched(path: str) -> Path:
+        return fetch_folder(store, trials[0].run_id, path, into=tmp_path / "fetched")
+
+    assert (fetched("model/checkpoint") / "config.json").read_text() == "{}"
+    with pytest.raises(TrackingError, match="cannot fetch 'model/other'") as gone:
+        fetched("model/other")
+    assert passing_obstacle(gone.value) is None
+    running.end(signal.SIGKILL)
+    with pytest.raises(TrackingError, match="Connection refused") as away:
+        fetched("model/checkpoint")
+    assert passing_obstacle(away.value) is not None
     assert capfd.readouterr() == ("", "")
 
 

@@ -26,7 +26,7 @@ from finesweep.sweeps.space import complete
 from finesweep.sweeps.store_watch import patiently
 from finesweep.sweeps.trial_runs import TrialRuns
 from finesweep.tracking import SweepRun, TrackingStore
-from finesweep.tracking.mlflow_access import translated
+from finesweep.tracking.artifacts import fetch_folder
 from finesweep.tracking.trial_run import MODEL_FOLDER
 
 T = TypeVar("T")
@@ -153,19 +153,14 @@ class Selector:
     def _checkpoint(self, run_id: str) -> Iterator[Path]:
         """The trial's checkpoint, taken from its run wherever that is stored."""
         copy = self._workdir / "selected"
-        copy.mkdir(parents=True, exist_ok=True)
         try:
-            yield self._patiently(lambda: self._fetched(run_id, into=copy))
-        finally:
-            shutil.rmtree(copy, ignore_errors=True)
-
-    def _fetched(self, run_id: str, *, into: Path) -> Path:
-        with translated(f"fetch the model of the run {run_id}"):
-            return Path(
-                self._store.client.download_artifacts(
-                    run_id, f"{MODEL_FOLDER}/{CHECKPOINT_FOLDER}", str(into)
+            yield self._patiently(
+                lambda: fetch_folder(
+                    self._store, run_id, f"{MODEL_FOLDER}/{CHECKPOINT_FOLDER}", into=copy
                 )
             )
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
 
     def _patiently(self, action: Callable[[], T]) -> T:
         return patiently(action, patience=self._config.tracking_timeout, news=self._news)

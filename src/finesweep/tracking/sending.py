@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from finesweep.errors import TrackingError
+from finesweep.tracking.artifacts import artifact_uri, delete_folder
 from finesweep.tracking.ending import ENDING_TAG, REASON_TAG, clear_tags
 from finesweep.tracking.entries import (
     End,
@@ -136,7 +137,7 @@ class Sender:
                     "somebody removed it"
                 )
             return
-        target = local_path(self._artifact_uri(run_id))
+        target = local_path(artifact_uri(self._store, run_id))
         if target is not None:
             move_folder(folder, target / MODEL_FOLDER)
             return
@@ -150,21 +151,6 @@ class Sender:
             named = f"version {versions[0].version} of {versions[0].name}"
             tag = f"kept, as {named} is made of it; otherwise removed: {reason}"
         else:
-            self._delete_artifacts(run_id)
+            delete_folder(self._store, run_id, MODEL_FOLDER)
             tag = f"removed: {reason}"
         log_values(self._store, run_id, tags={CHECKPOINT_TAG: tag})
-
-    def _delete_artifacts(self, run_id: str) -> None:
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-        uri = self._artifact_uri(run_id)
-        folder = local_path(uri)
-        if folder is not None:
-            remove_folder(folder / MODEL_FOLDER)
-        elif self._store.client.list_artifacts(run_id, MODEL_FOLDER):
-            get_artifact_repository(uri, tracking_uri=self._store.uri).delete_artifacts(
-                MODEL_FOLDER
-            )
-
-    def _artifact_uri(self, run_id: str) -> str:
-        return str(self._store.client.get_run(run_id).info.artifact_uri)
