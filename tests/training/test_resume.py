@@ -109,11 +109,11 @@ def test_other_files_are_passed_over(file: Path, capsys: pytest.CaptureFixture[s
 
 def test_another_format_is_passed_over(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     resume_file(file, 1).save(POINT)
-    ours, theirs = (json.dumps(json.dumps({"version": n}))[2:-2].encode() for n in (1, 2))
+    ours, theirs = (json.dumps(json.dumps({"version": n}))[2:-2].encode() for n in (2, 3))
     content = file.read_bytes()
     assert ours in content
     file.write_bytes(content.replace(ours, theirs))
-    assert_passed_over(resume_file(file, 2), "of version 1, received 2", capsys)
+    assert_passed_over(resume_file(file, 2), "of version 2, received 3", capsys)
 
 
 def test_a_point_of_another_trial_is_passed_over(

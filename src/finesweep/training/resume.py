@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-FORMAT_VERSION = 1
+# 2: batches have other widths than in 1, and so come in another order.
+FORMAT_VERSION = 2
 
 _METADATA_KEY = "finesweep.resume_point"
 # TensorFlow's name of a type, and safetensors'.
