@@ -15,7 +15,8 @@ import tensorflow as tf
 from finesweep import TFDistilBertForSequenceClassification
 from finesweep.errors import CheckpointError
 from finesweep.models import DistilBertConfig
-from finesweep.models.layers import Dropout, gelu
+from finesweep.models.config import LAYER_NORM_EPSILON
+from finesweep.models.layers import Dropout, gelu, layer_norm
 from finesweep.models.outputs import SequenceClassifierOutput
 from finesweep.models.weights import weight_table
 from finesweep.training.step import TrainStep
@@ -71,6 +72,29 @@ def test_our_gelu_and_its_derivative_are_the_exact_ones(dtype: str, tolerance: f
         np.testing.assert_allclose(
             tf.cast(mine, "float32"), tf.cast(theirs, "float32"), atol=tolerance
         )
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("bfloat16", 4e-2)])
+def test_our_layer_norm_and_its_gradient_are_those_of_the_formula(
+    dtype: str, tolerance: float
+) -> None:
+    """Against the formula in float64, left to automatic differentiation."""
+    rng = np.random.default_rng(0)
+    x = tf.cast(rng.normal(loc=2.0, scale=3.0, size=(7, 24)), dtype)
+    scale, shift = tf.constant(rng.normal(size=(2, 24)), "float32")
+    upstream = tf.cast(rng.normal(size=x.shape), dtype)
+    exactly = [tf.cast(tensor, "float64") for tensor in (x, scale, shift, upstream)]
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([x, scale, shift, *exactly])
+        ours = layer_norm(x, scale, shift)
+        mean, variance = tf.nn.moments(exactly[0], axes=[1], keepdims=True)
+        normal = (exactly[0] - mean) / tf.sqrt(variance + LAYER_NORM_EPSILON)
+        exact = normal * exactly[1] + exactly[2]
+    gradients = tape.gradient(ours, [x, scale, shift], output_gradients=upstream)
+    expected = tape.gradient(exact, exactly[:3], output_gradients=exactly[3])
+    assert [g.dtype.name for g in (ours, *gradients)] == [dtype, dtype, "float32", "float32"]
+    for mine, theirs in zip([ours, *gradients], [exact, *expected], strict=True):
+        np.testing.assert_allclose(tf.cast(mine, "float64"), theirs, rtol=tolerance, atol=tolerance)
 
 
 def test_tokens_behind_the_mask_change_nothing(
