@@ -70,4 +70,4 @@ def _oracle_has_next(trials: Sequence[FrozenTrial], config: SweepConfig) -> bool
 
 
 def _count(trials: Sequence[FrozenTrial], state: TrialState) -> int:
-    return sum(bool(trial.state == state) for trial in trials)
+    return [trial.state for trial in trials].count(state)

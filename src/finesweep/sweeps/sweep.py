@@ -21,6 +21,7 @@ from finesweep.sweeps.deliveries import (
 )
 from finesweep.sweeps.disk import DiskPlan, check_disk, full_disk_told
 from finesweep.sweeps.engines._base import Engine
+from finesweep.sweeps.garbage import imports_not_searched
 from finesweep.sweeps.lock import Hold, coordinator_lock
 from finesweep.sweeps.news import StoreNews
 from finesweep.sweeps.observer import SweepObserver
@@ -189,7 +190,7 @@ class _Sweep:
 
     def _run_trials(self, coordinator: Coordinator) -> str:
         self._take_up()
-        with self.stop.heeded():
+        with self.stop.heeded(), imports_not_searched():
             stopped_by = coordinator.run()
         if self.stop.is_asked:
             raise KeyboardInterrupt

@@ -71,10 +71,11 @@ def remove_ended(
     Of one whose resume point is needed all but that goes: the file called ``keep``.
     """
     needed = points_needed(trials, config)
-    ended = {trial.number for trial in trials if trial.state.is_finished()}
     for folder in workdir.glob(f"{TRIAL_FOLDER}*"):
         number = folder.name.removeprefix(TRIAL_FOLDER)
-        if not number.isdigit() or int(number) not in ended:
+        # Trials are in the order of their numbers, none missing.
+        in_study = number.isdigit() and int(number) < len(trials)
+        if not in_study or not trials[int(number)].state.is_finished():
             continue
         if int(number) not in needed:
             shutil.rmtree(folder, ignore_errors=True)
