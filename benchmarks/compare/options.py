@@ -55,8 +55,8 @@ def read_options(arguments: list[str] | None = None) -> Options:
     quick = bool(given.quick)
     return Options(
         data=Path(given.data),
-        rows=given.rows or (240 if quick else 1000),
-        validation_rows=given.validation_rows or (120 if quick else 280),
+        rows=given.rows or (160 if quick else 1000),
+        validation_rows=given.validation_rows or (80 if quick else 280),
         rounds=given.rounds or (1 if quick else 3),
         sweep_rates=RATES[: given.trials or (2 if quick else 4)],
         geometry=given.geometry,

@@ -106,6 +106,7 @@ def _experiment(work: Work) -> dict[str, Any]:
         },
         "model": {"checkpoint": str(work.checkpoint)},
         "learning_rate": work.learning_rate,
+        "schedule": "constant",  # the article's, and KerasHub's; the Trainer is told
         "batch_size": work.batch_size,
         "epochs": work.epochs,
         "max_length": work.max_length,

@@ -62,6 +62,7 @@ def arguments(task: Task, *, cpu: bool) -> Any:
         per_device_train_batch_size=task.batch_size,
         num_train_epochs=task.epochs,
         learning_rate=task.learning_rates[0],
+        lr_scheduler_type="constant",  # as everybody has it
         bf16=task.precision == "bfloat16",
         use_cpu=cpu,
         train_sampling_strategy="group_by_length",

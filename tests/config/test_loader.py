@@ -186,6 +186,12 @@ def test_the_shipped_sweeps_load(name: str, trials: int) -> None:
     assert (config.register_as.name, config.register_as.stage) == (name, "Staging")
 
 
+def test_the_shipped_sweep_of_a_hypermodel_is_valid() -> None:
+    config = load_sweep(ROOT / "sweeps" / "hypermodel.yaml")
+    assert config.hypermodel == "finesweep.keras_tuner:DistilBertHyperModel"
+    assert set(config.space.entries()) == {"learning_rate", "epochs"}
+
+
 def test_the_quickstart_needs_no_network() -> None:
     config = load_sweep(ROOT / "sweeps" / "quickstart.yaml").experiment
     assert config.data.path == "packaged:headlines"

@@ -129,6 +129,10 @@ def test_a_plan_runs_nothing(workplace: Workplace) -> None:
     assert said.code == 0, said.err
     assert "t000  learning_rate=0.01  batch_size=8  epochs=4  max_length=16" in said.out
     assert "Nothing was run." in said.out
+    assert "for the models of the best 4 trials" in said.out
+    assert "for the models of the best 2 trials" in (
+        workplace.run("run", "sweep.yaml", "--plan", "--set", "keep_checkpoints=2").out
+    )
     plan = workplace.run("run", "sweep.yaml", "--plan", "--json").json
     assert plan["configuration"]["trials"] == 4
     assert len(plan["first_proposals"]) == 4

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import TrialState
 
 from finesweep.config import SweepConfig
 from finesweep.data import PreparedData
-from finesweep.errors import SweepFailedError
+from finesweep.errors import SweepFailedError, UserError
 from finesweep.registry import predict
 from finesweep.sweeps import SweepResult, load_result, run_sweep
 from finesweep.sweeps.engines.local import LocalEngine
 from finesweep.sweeps.observer import NullObserver
+from finesweep.sweeps.oracles.rungs import rung_of
 from finesweep.sweeps.study import load_study
 from finesweep.tracking import TrackingStore
 from finesweep.training import Tick, TrainingSetup
@@ -69,9 +71,11 @@ class Bench:
         assert config.hypermodel is not None
         assert self._setup.hypermodel is not None
         hypermodel = replace(
-            self._setup.hypermodel, name=config.hypermodel, searched=tuple(config.space.entries())
+            self._setup.hypermodel,
+            name=config.hypermodel,
+            searched=tuple(config.study_space.entries()),
         )
-        setup = replace(self._setup, hypermodel=hypermodel)
+        setup = replace(self._setup, hypermodel=hypermodel, continuable=config.sampler.is_hyperband)
         self.engine = LocalEngine(setup, workers=workers, logs=self.folder / "logs", threads=1)
         return run_sweep(
             config,
@@ -82,6 +86,14 @@ class Bench:
             engine=self.engine,
             observer=observer or NullObserver(),
             workdir=self.folder / "work",
+        )
+
+    def search_in(self, folder: Path) -> None:
+        """Look for modules in ``folder`` too."""
+        assert self._setup.hypermodel is not None
+        folders = (*self._setup.hypermodel.folders, folder)
+        self._setup = replace(
+            self._setup, hypermodel=replace(self._setup.hypermodel, folders=folders)
         )
 
     def mlflow_params(self, run_id: str | None) -> dict[str, str]:
@@ -147,6 +159,34 @@ def test_pruned_at_a_tick_and_continued_by_a_second_call(bench: Bench) -> None:
         if trial.state == "pruned":
             metrics = bench.store.client.get_metric_history(trial.run_id, "val/loss")
             assert 0 < len(metrics) < 12
+
+
+def test_hyperband_goes_on_with_the_models_of_a_hypermodel(bench: Bench) -> None:
+    """Two trials of one epoch, the better of which goes on to two, and two of two epochs."""
+    sampler = {"name": "keras_tuner.hyperband", "max_epochs": 2, "factor": 2, "seed": 5}
+    result = bench.run(bench.config(sampler=sampler, trials=20))
+    assert result.stopped_by == "keras_tuner.hyperband has nothing left to try (5 are done)"
+    trials = load_study(bench.study_url, "search").trials
+    ((promoted, past),) = [
+        (trial, trials[rung.continues])
+        for trial in trials
+        if (rung := rung_of(trial)) and rung.continues is not None
+    ]
+    assert promoted.params == {**past.params, "epochs": 2}
+    ticks = [sorted(trial.intermediate_values) for trial in (past, promoted)]
+    assert ticks == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    log = "".join(file.read_text() for file in (bench.folder / "logs").iterdir())
+    assert log.count("Epoch 1/2") == 2  # of the two that were not promoted
+
+
+def test_a_module_that_cannot_be_imported_costs_no_trial(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "half_written.py").write_text("import keras\nkeras.layers.Dens\n")
+    bench.search_in(tmp_path)
+    with pytest.raises(UserError, match="half_written cannot be imported: AttributeError") as told:
+        bench.run(bench.config(hypermodel="half_written:build_model"))
+    assert "hypermodel" in str(told.value)
+    (trial,) = load_study(bench.study_url, "search").trials
+    assert trial.state == TrialState.WAITING
 
 
 def test_a_hypermodel_that_cannot_be_built_fails_its_trials(bench: Bench) -> None:

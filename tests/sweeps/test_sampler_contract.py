@@ -1,4 +1,8 @@
-"""What every sampler promises: 50 trials, two open at a time, in one process or in two."""
+"""What every sampler promises: 50 trials, two open at a time, in one process or in two.
+
+On the four, whose values are of several kinds; and, but for the grids, which take no hypermodel, on
+a hypermodel's conditional space besides.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from typing import Any
 import asking_study
 import optuna
 import pytest
-from asking_study import ask_and_tell, study_of, sweep
+from asking_study import HYPERMODEL, ask_and_tell, drawn_names, study_of, sweep
 from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.config import SweepConfig, to_plain
@@ -30,16 +34,35 @@ SAMPLERS = [
     "keras_tuner.hyperband",
     pytest.param("keras_tuner.bayesian", marks=pytest.mark.slow),
 ]
+CONDITIONAL = [
+    "tpe",
+    "random",
+    "qmc",
+    "cmaes",
+    "keras_tuner.random",
+    "keras_tuner.hyperband",
+    pytest.param("keras_tuner.bayesian", marks=pytest.mark.slow),
+]
 # The whole point of a grid is to have no chance in it.
 SEEDLESS = "keras_tuner.grid"
 
 
-def config_of(name: str, *, seed: int = 7) -> SweepConfig:
+def config_of(name: str, *, hypermodel: str | None = None, seed: int = 7) -> SweepConfig:
     if name != "keras_tuner.bayesian":
-        return sweep(name, seed=seed, trials=TRIALS)
+        return sweep(name, seed=seed, trials=TRIALS, hypermodel=hypermodel)
     # A second a proposal, once it has begun to learn.
     settings = {"name": name, "seed": seed, "n_startup_trials": TRIALS - 10}
-    return sweep(name, trials=TRIALS, sampler=settings)
+    return sweep(name, trials=TRIALS, sampler=settings, hypermodel=hypermodel)
+
+
+def each(samplers: list[Any], hypermodel: str | None) -> list[Any]:
+    """The samplers, each with the hypermodel, under the marks they have."""
+    params = [s if isinstance(s, type(pytest.param())) else pytest.param(s) for s in samplers]
+    word = "conditional" if hypermodel else "the four"
+    return [
+        pytest.param((*param.values, hypermodel), marks=param.marks, id=f"{param.values[0]}-{word}")
+        for param in params
+    ]
 
 
 @dataclass(frozen=True)
@@ -51,9 +74,10 @@ class Course:
     resumed: list[FrozenTrial]
 
 
-@pytest.fixture(scope="module", params=SAMPLERS)
+@pytest.fixture(scope="module", params=[*each(SAMPLERS, None), *each(CONDITIONAL, HYPERMODEL)])
 def course(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Course:
-    config, folder = config_of(request.param), tmp_path_factory.mktemp("studies")
+    name, hypermodel = request.param
+    config, folder = config_of(name, hypermodel=hypermodel), tmp_path_factory.mktemp("studies")
     ours, theirs = folder / "ours.db", folder / "theirs.db"
     ask_and_tell(study_of(f"sqlite:///{theirs}", config), config, until=HALF)
     plan = {"url": f"sqlite:///{theirs}", "config": to_plain(config), "until": TRIALS}
@@ -83,13 +107,26 @@ def test_every_trial_is_there_and_the_last_two_are_open(course: Course) -> None:
 
 
 def test_every_value_lies_in_its_distribution_and_is_of_its_type(course: Course) -> None:
-    types = {"learning_rate": float, "batch_size": int, "epochs": int, "max_length": int}
+    four = {"learning_rate": float, "batch_size": int, "epochs": int, "max_length": int}
+    drawn = {"kind": str, "units": int, "dropout": float, "hidden": bool, "width": int}
+    conditional = course.config.hypermodel is not None
     space = distributions(course.config.study_space)
     for trial in course.whole:
-        assert trial.params.keys() == space.keys() == types.keys()
+        assert trial.params.keys() == {
+            *space,
+            *(drawn_names(trial.params) if conditional else ()),
+        }
+        assert {name: trial.distributions[name] for name in space} == space
         for name, value in trial.params.items():
-            assert type(value) is types[name]
-            assert space[name]._contains(space[name].to_internal_repr(value))
+            assert type(value) is (four | drawn)[name.partition(" ")[0]]
+            distribution = trial.distributions[name]
+            assert distribution._contains(distribution.to_internal_repr(value))
+
+
+def test_every_branch_of_a_condition_is_tried(course: Course) -> None:
+    if course.config.hypermodel is not None:
+        assert {trial.params["kind"] for trial in course.whole} == {"mean", "convolution"}
+        assert {trial.params["hidden"] for trial in course.whole} == {True, False}
 
 
 def test_another_process_goes_on_with_the_same_proposals(course: Course) -> None:
@@ -101,7 +138,7 @@ def test_another_process_goes_on_with_the_same_proposals(course: Course) -> None
 def test_proposals_are_the_seeds_and_nothing_elses(course: Course, tmp_path: Path) -> None:
     name = course.config.sampler.name
     for seed in (7, 8):
-        config = config_of(name, seed=seed)
+        config = config_of(name, hypermodel=course.config.hypermodel, seed=seed)
         study = study_of(f"sqlite:///{tmp_path}/{seed}.db", config)
         ask_and_tell(study, config, until=10)
         same = points(study.trials) == points(course.whole[:10])

@@ -19,7 +19,7 @@ from scripted_trainer import accuracy
 from sweep_bench import Bench, RecordingObserver, worker_processes
 
 from finesweep import registry
-from finesweep.errors import InterruptedSweep, StudyError, SweepFailedError
+from finesweep.errors import InterruptedSweep, StudyError, SweepFailedError, UserError
 from finesweep.sweeps import SweepResult, load_result
 from finesweep.sweeps.record import DEAD
 from finesweep.sweeps.stopping import StopRequest
@@ -224,6 +224,17 @@ def test_a_broken_setup_stops_the_sweep(bench: Bench) -> None:
     with pytest.raises(SweepFailedError, match="ValueError: the setup is broken"):
         bench.run(bench.config(trials=20, max_failures=2))
     assert len(bench.study().trials) == 2
+
+
+def test_a_mistake_that_keeps_workers_from_being_set_up_costs_no_trial(bench: Bench) -> None:
+    bench.script(setup="mistake")
+    config = bench.config(trials=3)
+    with pytest.raises(UserError, match="field 'setup': the module models cannot be imported; no "):
+        bench.run(config, workers=2)
+    assert [trial.state for trial in bench.study().trials] == [TrialState.WAITING] * 2
+    check_consistency(bench, bench.study().user_attrs["run_id"])
+    bench.script()
+    assert [trial.state for trial in bench.run(config).trials] == ["completed"] * 3
 
 
 def test_a_sweep_in_which_every_trial_diverges(bench: Bench) -> None:

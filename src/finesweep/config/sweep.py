@@ -351,7 +351,8 @@ def _hyperband_problems(sweep: SweepConfig) -> list[Problem]:
             "leave it out, and write the most as sampler.max_epochs"
         )
         problems.append(Problem(("space", "epochs"), message, against=("sampler", "name")))
-    if sweep.experiment.schedule != "constant":
+    # A hypermodel's code has its own schedule.
+    if sweep.experiment.schedule != "constant" and sweep.hypermodel is None:
         message = (
             "keras_tuner.hyperband goes on with trials after their last epoch, where a linear "
             "schedule has come to 0; expected constant, received linear"
@@ -363,12 +364,6 @@ def _hyperband_problems(sweep: SweepConfig) -> list[Problem]:
             f"{sweep.pruner.name}; write pruner: {{name: none}}"
         )
         problems.append(Problem(("pruner", "name"), message, against=("sampler", "name")))
-    if sweep.hypermodel is not None:
-        message = (
-            "expected another sampler: keras_tuner.hyperband goes on with trials after their last "
-            "epoch, which the code of a hypermodel may not bear"
-        )
-        problems.append(Problem(("sampler", "name"), message, against=("hypermodel",)))
     if sweep.most_epochs < 2:
         message = "expected at least 2 epochs for keras_tuner.hyperband to go on with, received 1"
         at = ("experiment", "epochs") if sweep.sampler.max_epochs is None else _MAX_EPOCHS

@@ -157,11 +157,17 @@ class ModelTraining:
             self._file.save(point)
 
     def _identity(self) -> dict[str, Any]:
-        """All that decides how the trial goes on, apart from the user's code."""
+        """All that decides how the trial goes on, apart from the user's code.
+
+        One that others go on from is the beginning of one with more epochs.
+        """
         prepared = self._setup.prepared
+        fixed, drawn = self._drawing.hyperparameters.as_dict(), self._drawing.drawn
+        if self._setup.continuable:
+            fixed.pop("epochs"), drawn.pop("epochs", None)
         return {
-            **self._drawing.hyperparameters.as_dict(),
-            "hyperparameters": self._drawing.drawn,
+            **fixed,
+            "hyperparameters": drawn,
             "hypermodel": self._setup.hypermodel.name if self._setup.hypermodel else "",
             "seed": self._setup.seed,
             "labels": self._setup.label_names,

@@ -28,6 +28,9 @@ def blame_for(event: Failed | Died) -> Blame:
         case "disk_full":
             reason = f"interrupted: no space is left on the disk ({_words(event)})"
             return Blame(verdict=Verdict(ending="interrupted", reason=reason))
+        case "set_up":
+            # Not the trial's: it goes on once the user has put it right.
+            return Blame(verdict=Verdict(ending="interrupted", reason=_words(event)))
         case "preempted":
             reason = f"preempted: {_words(event)}"
             return Blame(verdict=Verdict(ending="preempted", reason=reason))

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial
 
 from finesweep import registry
 from finesweep.config import SweepConfig
-from finesweep.errors import FinesweepError
+from finesweep.errors import FinesweepError, UserError
 from finesweep.sweeps import progress
 from finesweep.sweeps.attempts import describe_next
 from finesweep.sweeps.blame import Blame, blame_for, blame_for_error
@@ -101,6 +101,7 @@ class Coordinator:
         Raises:
             SweepFailedError: the same error came in several trials in a row.
             DiskFullError: there is no space left.
+            UserError: no worker can be set up, for a mistake that only the user can put right.
             TrackingError: the tracking store has been away for long, and nothing is left to train.
         """
         self._retention.tidy(self._remove_model)
@@ -230,7 +231,7 @@ class Coordinator:
             self._complete(running, result.checkpoint, value=value)
 
     def _on_failure(self, running: RunningTrial, event: Failed | Died) -> None:
-        if running.verdict is not None and event.cause != "disk_full":
+        if running.verdict is not None and event.cause not in ("disk_full", "set_up"):
             # It was to end anyway; all it can have lost is its newest resume point.
             self._end(running, running.verdict)
             return
@@ -240,6 +241,8 @@ class Coordinator:
         self._blame(running, blame_for(event))
         if event.cause == "disk_full":
             raise no_space_left(event.reason)
+        if event.cause == "set_up":
+            raise UserError(f"{event.reason}; no trial counts, the same command goes on")
 
     def _blame(self, running: RunningTrial, blame: Blame) -> None:
         goes_on = self._end(running, blame.verdict)

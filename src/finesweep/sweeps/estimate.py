@@ -31,19 +31,30 @@ _BYTES_A_WEIGHT = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """About how long a sweep takes, were no trial pruned, and what its checkpoints fill."""
+    """About how long a sweep takes, were no trial pruned, and what its checkpoints fill.
+
+    ``disk_bytes`` are those of ``kept`` models. Of a ``hypermodel``'s models nothing is known: the
+    figures are those of the experiment's checkpoint.
+    """
 
     seconds: float
     disk_bytes: int
+    kept: int
     gigaflops: float
+    hypermodel: str | None = None
 
     def describe(self) -> str:
-        """Two lines for people."""
+        """Two lines for people, or three."""
+        caution = (
+            f"\nall as if {self.hypermodel} built the experiment's checkpoint: what it builds may "
+            "take more, or less"
+        )
         return (
             f"time: about {duration_in_words(self.seconds)} with one worker if no trial is pruned, "
             f"from a matrix product measured just now ({self.gigaflops:.0f} GFLOP/s); "
             "expect up to twice or half of it\n"
-            f"disk: {self.disk_bytes / 1e6:,.0f} MB of checkpoints at most, one each finished trial"
+            f"disk: {self.disk_bytes / 1e6:,.0f} MB for the models of the best {self.kept} trials"
+            + (caution if self.hypermodel else "")
         )
 
 
@@ -56,11 +67,15 @@ def estimate(config: SweepConfig, *, checkpoint: Path, data: PreparedData) -> Es
     tokens = float(np.minimum(texts.lengths[texts.train], max_length).mean())
     operations = epochs * _epoch_operations(config.experiment, data, tokens * _layers(geometry))
     gigaflops = _matrix_product_gigaflops()
+    keep = config.keep_checkpoints
+    kept = config.trials if keep == "all" else min(config.trials, keep)
     trial_seconds = operations / (gigaflops * 1e9 * _EFFICIENCY) + _TRIAL_SECONDS
     return Estimate(
         seconds=_START_SECONDS + config.trials * trial_seconds,
-        disk_bytes=config.trials * _BYTES_A_WEIGHT * (_layers(geometry) + _tables(geometry)),
+        disk_bytes=kept * _BYTES_A_WEIGHT * (_layers(geometry) + _tables(geometry)),
+        kept=kept,
         gigaflops=gigaflops,
+        hypermodel=config.hypermodel,
     )
 
 

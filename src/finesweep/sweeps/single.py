@@ -18,6 +18,7 @@ from finesweep.errors import (
     FinesweepError,
     InterruptedSweep,
     OutOfMemoryError,
+    UserError,
     WorkerDiedError,
 )
 from finesweep.registry.packaging import CHECKPOINT_FOLDER
@@ -215,5 +216,7 @@ def _error(event: Failed | Died) -> FinesweepError:
             return OutOfMemoryError(event.reason)
         case "disk_full":
             return DiskFullError(f"no space is left on the disk ({event.reason})")
+        case "set_up":
+            return UserError(event.reason)
         case "failed":
             return FinesweepError(f"the fine-tuning failed with {event.kind}: {event.reason}")

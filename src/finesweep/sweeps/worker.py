@@ -17,7 +17,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn, TypeAlias
 
@@ -33,7 +33,7 @@ from finesweep.sweeps.engines._base import (
     Task,
     Ticked,
 )
-from finesweep.sweeps.engines._causes import failure_cause
+from finesweep.sweeps.engines._causes import failure_cause, set_up_cause
 from finesweep.sweeps.engines._lifeline import end_with
 from finesweep.training.drawing import DrawingTrainer
 from finesweep.training.progress import Answer, Tick, Trainer, TrainingSetup
@@ -164,7 +164,7 @@ def _fine_tune(assignment: Assignment, trainer: Trainer, pipe: Pipe) -> Finished
 def _fail_every_task(pipe: Pipe, error: Exception) -> NoReturn:
     """Tell each task that there is no trainer; the coordinator soon gives up."""
     while True:
-        pipe.send(_failed(pipe.recv(), error))
+        pipe.send(replace(_failed(pipe.recv(), error), cause=set_up_cause(error)))
 
 
 def _failed(task: Task, error: Exception) -> Failed:

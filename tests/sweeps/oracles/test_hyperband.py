@@ -6,11 +6,12 @@ from typing import Any
 
 import optuna
 import pytest
-from asking_study import score, sweep
+from asking_study import HYPERMODEL, draw, score, sweep
 from keras_tuner.oracles import HyperbandOracle
 from optuna.trial import FrozenTrial
 
 from finesweep.config import SweepConfig
+from finesweep.keras_tuner import suggest
 from finesweep.sweeps.oracles.brackets import Brackets
 from finesweep.sweeps.oracles.continuing import points_needed, remove_ended, take_over_point
 from finesweep.sweeps.oracles.rungs import Rung, rung_of
@@ -48,6 +49,8 @@ class Search:
         self.study.sampler = build_sampler(self.config, self.trials, number=number)
         trial = self.study.ask()
         propose(trial, space=self.config.study_space, experiment=self.config.experiment)
+        if self.config.hypermodel is not None:
+            draw(suggest(trial))
         return trial
 
     def tell(self, trial: optuna.Trial, *, failed: bool = False) -> None:
@@ -233,3 +236,21 @@ def test_a_point_that_is_there_is_not_replaced(tmp_path: Path, finished: Search)
         (folder / POINT).write_text(text)
     take_over_point(promoted, resume_point=folder / POINT)
     assert (folder / POINT).read_text() == "own"
+
+
+def test_a_promoted_trial_has_what_the_hypermodel_of_the_other_drew() -> None:
+    """Also a name whose distribution changed since, which the oracle no longer proposes."""
+    search = Search(hyperband(hypermodel=HYPERMODEL))
+    first = search.ask()
+    first.suggest_int("later", 1, 10**6)
+    search.tell(first)
+    search.run()
+    promoted = [
+        (trial, search.trials[rung.continues])
+        for trial in search.trials
+        if (rung := rung_of(trial)) and rung.continues is not None
+    ]
+    assert len(promoted) == 3 + 1 + 2
+    for trial, past in promoted:
+        drawn = {name: past.params[name] for name in trial.params if name != "epochs"}
+        assert {**drawn, "epochs": trial.params["epochs"]} == trial.params

@@ -9,11 +9,13 @@ import json
 import math
 import sys
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import optuna
 
 from finesweep.config import SweepConfig
+from finesweep.keras_tuner import suggest
 from finesweep.sweeps.progress import trials_left
 from finesweep.sweeps.samplers import build_sampler
 from finesweep.sweeps.space import propose
@@ -25,11 +27,15 @@ SPACE = {
     "epochs": {"low": 1, "high": 4},
     "max_length": {"low": 16, "high": 64, "step": 16},
 }
+HYPERMODEL = "asking_study:draw"
 FINITE = {**SPACE, "learning_rate": {"choices": [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]}}
 
 
 def sweep(sampler_name: str, /, *, seed: int = 7, trials: int = 50, **changes: Any) -> SweepConfig:
-    """A sweep of the four hyperparameters with this sampler."""
+    """A sweep of the four hyperparameters with this sampler.
+
+    With ``hypermodel=HYPERMODEL`` each trial draws those of ``draw`` besides.
+    """
     values: dict[str, Any] = {
         "name": sampler_name,
         "experiment": {"name": "e", "data": {"path": "x.json"}, "schedule": "constant"},
@@ -42,6 +48,28 @@ def sweep(sampler_name: str, /, *, seed: int = 7, trials: int = 50, **changes: A
         values["space"] = {name: entry for name, entry in SPACE.items() if name != "epochs"}
         values["sampler"] |= {"max_epochs": 9, "iterations": 3}
     return SweepConfig.model_validate({**values, **changes})
+
+
+def draw(hp: Any) -> None:
+    """A hypermodel's space: of every kind, with conditions, and a name that means two things."""
+    kind = hp.Choice("kind", ["mean", "convolution"])
+    with hp.conditional_scope("kind", ["mean"]):
+        if kind == "mean":
+            hp.Int("units", 8, 32, step=8)
+    with hp.conditional_scope("kind", ["convolution"]):
+        if kind == "convolution":
+            hp.Choice("units", [4, 12])
+            hp.Float("dropout", 0.1, 0.5, step=0.1)
+    if hp.Boolean("hidden"):
+        hp.Int("width", 1, 64, sampling="log")
+
+
+def drawn_names(params: Mapping[str, Any]) -> set[str]:
+    """The parameters that ``draw`` asks for beside those of ``params`` that decide it."""
+    mean = {"units [kind=mean]"}
+    convolution = {"units [kind=convolution]", "dropout [kind=convolution]"}
+    width = {"width"} if params["hidden"] else set()
+    return {"kind", "hidden", *width, *(mean if params["kind"] == "mean" else convolution)}
 
 
 def score(params: dict[str, Any]) -> float:
@@ -64,6 +92,8 @@ def ask_and_tell(study: optuna.Study, config: SweepConfig, *, until: int) -> Non
             study.sampler = build_sampler(config, trials, number=next_number(trials))
             opened.append(study.ask())
             propose(opened[-1], space=config.study_space, experiment=config.experiment)
+            if config.hypermodel is not None:
+                draw(suggest(opened[-1]))
         elif opened:
             trial = opened.popleft()
             study.tell(trial, score(trial.params))

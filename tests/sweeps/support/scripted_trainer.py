@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from finesweep.errors import DivergedError, OutOfMemoryError
+from finesweep.errors import ConfigError, DivergedError, Location, OutOfMemoryError
 from finesweep.training.drawing import Draws
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.progress import (
@@ -74,6 +74,8 @@ class ScriptedTrainer:
         time.sleep(self.script.get("seconds_to_load", 0.0))
         if self.script.get("setup") == "broken":
             raise ValueError("the setup is broken")
+        if self.script.get("setup") == "mistake":
+            raise ConfigError("the module models cannot be imported", at=Location(field="setup"))
         if deed := self.script.get("setup"):
             self.perform(Act.parse(deed), "setup", accumulation=1)
 

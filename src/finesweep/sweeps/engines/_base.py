@@ -66,8 +66,9 @@ class Evaluation:
 
 Task = Assignment | Evaluation
 
-# failed: the user's code or data; diverged: a loss that is not finite; disk_full: no space left.
-FailureCause = Literal["failed", "diverged", "out_of_memory", "disk_full"]
+# failed: the user's code or data; diverged: a loss that is not finite; disk_full: no space left;
+# set_up: a mistake of the user's, for which no trainer could be built that would run any trial.
+FailureCause = Literal["failed", "diverged", "out_of_memory", "disk_full", "set_up"]
 # preempted: killed from outside; out_of_memory: by the system, for want of memory; crashed: by
 # itself, with an exit code or a signal such as SIGSEGV.
 DeathCause = Literal["preempted", "out_of_memory", "crashed"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from finesweep.errors import DiskFullError, DivergedError, OutOfMemoryError
+from finesweep.errors import DiskFullError, DivergedError, OutOfMemoryError, UserError
 from finesweep.sweeps.engines._base import DeathCause, FailureCause
 from finesweep.tracking.full_disk import is_full_disk
 
@@ -31,6 +31,11 @@ def failure_cause(error: BaseException) -> FailureCause:
     if isinstance(error, DiskFullError) or is_full_disk(error):
         return "disk_full"
     return "failed"
+
+
+def set_up_cause(error: BaseException) -> FailureCause:
+    """What is to blame for an exception of a trainer that was to be built."""
+    return "set_up" if isinstance(error, UserError) else failure_cause(error)
 
 
 def death_cause(exit_code: int, *, was_oom_kill: bool) -> DeathCause:

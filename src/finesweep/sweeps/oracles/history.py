@@ -25,11 +25,13 @@ def tell(
     """
     for trial in trials:
         coded = coded_values(trial, space)
-        if not coded or (not searched <= coded.keys() and rung_of(trial) is None):
+        # Hyperband's must be known, also one whose hypermodel has not drawn anything yet.
+        if rung_of(trial) is None and not (coded and searched <= coded.keys()):
             continue
         known = _known(oracle, trial, coded)
         oracle.trials[known.trial_id] = known
-        oracle._tried_so_far.add(oracle._compute_values_hash(coded))
+        if coded:
+            oracle._tried_so_far.add(oracle._compute_values_hash(coded))
         if known.status == TrialStatus.RUNNING:
             # An asker of its own for each: KerasTuner gives one the same trial until it ends.
             oracle.ongoing_trials[known.trial_id] = known

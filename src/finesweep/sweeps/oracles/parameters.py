@@ -37,7 +37,7 @@ def to_oracle(values: Mapping[str, Any], space: Space) -> Coded:
     return {
         name: _encode(values[name], distribution)
         for name, distribution in space.items()
-        if name in values and _holds(distribution, values[name])
+        if name in values and holds(distribution, values[name])
     }
 
 
@@ -90,7 +90,8 @@ def _steps(distribution: FloatDistribution) -> int:
     return steps
 
 
-def _holds(distribution: BaseDistribution, value: Any) -> bool:
+def holds(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether the value is one of the distribution's."""
     if isinstance(distribution, CategoricalDistribution):
         return value in distribution.choices
     return value is not None and bool(distribution._contains(value))

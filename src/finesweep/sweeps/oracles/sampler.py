@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -15,8 +15,8 @@ from finesweep.config import SweepConfig
 from finesweep.sweeps.oracles._base import Proposal
 from finesweep.sweeps.oracles.building import build_proposer
 from finesweep.sweeps.oracles.hyperband import EPOCHS
-from finesweep.sweeps.oracles.parameters import to_oracle
-from finesweep.sweeps.oracles.rungs import rung_of, write_rung
+from finesweep.sweeps.oracles.parameters import holds, to_oracle
+from finesweep.sweeps.oracles.rungs import Rung, rung_of, write_rung
 from finesweep.sweeps.record import enqueued_values
 from finesweep.sweeps.space import distributions
 
@@ -34,6 +34,7 @@ class OracleSampler(BaseSampler):
         self._seed = seed
         self._random = RandomSampler(seed=seed)
         self._space: dict[str, BaseDistribution] = {}
+        self._continued: Mapping[str, Any] = {}
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
@@ -46,13 +47,14 @@ class OracleSampler(BaseSampler):
         self,
         study: optuna.Study,
         trial: FrozenTrial,
-        search_space: dict[str, BaseDistribution],  # noqa: ARG002 (Optuna's signature)
+        search_space: dict[str, BaseDistribution],
     ) -> dict[str, Any]:
         """What the oracle proposes; nothing when it has nothing, for whoever asks nevertheless."""
         rung = rung_of(trial)
         if rung is not None:
             # It was asked for before, by a process that died before it had all its values.
-            return dict(rung.values)
+            self._continue(study, rung)
+            return {name: value for name, value in rung.values.items() if name in search_space}
         with warnings.catch_warnings():
             # scikit-learn's, that a fit has not converged: the next proposal makes a new one.
             warnings.simplefilter("ignore")
@@ -61,6 +63,7 @@ class OracleSampler(BaseSampler):
             return {EPOCHS: self._config.most_epochs} if self._config.sampler.is_hyperband else {}
         if proposal.rung is not None:
             write_rung(study, trial, proposal.rung)
+            self._continue(study, proposal.rung)
         return proposal.values
 
     def sample_independent(
@@ -70,8 +73,18 @@ class OracleSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """A random value, for a name that the oracle does not know."""
+        """A random value, for a name that the oracle does not know.
+
+        A promoted trial has that of the trial it goes on from, whatever the oracle knows.
+        """
+        before = self._continued.get(param_name)
+        if param_name in self._continued and holds(param_distribution, before):
+            return before
         return self._random.sample_independent(study, trial, param_name, param_distribution)
+
+    def _continue(self, study: optuna.Study, rung: Rung) -> None:
+        if rung.continues is not None:
+            self._continued = study.get_trials(deepcopy=False)[rung.continues].params
 
     def _propose(self, study: optuna.Study, trial: FrozenTrial) -> Proposal | None:
         proposer = build_proposer(
