@@ -88,6 +88,10 @@ def sweep_file(options: argparse.Namespace, pruner: dict[str, Any]) -> dict[str,
     }
 
 
+def _pruner(text: str) -> dict[str, Any]:
+    return dict(json.loads(text)) if text.startswith("{") else {"name": text}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="the article's headlines")
@@ -96,7 +100,9 @@ def main() -> None:
     parser.add_argument("--validation-rows", type=int, default=3000)
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--pruner", type=json.loads, default={"name": "hyperband"})
+    parser.add_argument(
+        "--pruner", type=_pruner, default={"name": "hyperband"}, help="a name, or a JSON object"
+    )
     parser.add_argument("--folder", type=Path, help="keep the sweeps here")
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="time-to-result-"))

@@ -11,6 +11,8 @@ os.environ.update(
 
 from benchmarks.peers.contract import Split, Task, read_splits, read_task, report
 
+WARM_UP_BATCHES = 2
+
 
 def main() -> None:
     task = read_task()
@@ -36,16 +38,25 @@ def main() -> None:
         ]
 
     train, validation = read_splits(task)
-    trainer = Trainer(
-        model=DistilBertForSequenceClassification.from_pretrained(task.checkpoint, num_labels=2),
-        args=arguments(task, cpu=not torch.cuda.is_available()),
-        train_dataset=encoded(train),
-        eval_dataset=encoded(validation),
-        data_collator=DataCollatorWithPadding(tokenizer),
-        compute_metrics=lambda found: {
-            "accuracy": float((found.predictions.argmax(-1) == found.label_ids).mean())
-        },
+    rows, model = (
+        encoded(train),
+        DistilBertForSequenceClassification.from_pretrained(task.checkpoint, num_labels=2),
     )
+
+    def trainer_on(rows: list[dict[str, Any]]) -> Any:
+        return Trainer(
+            model=model,
+            args=arguments(task, cpu=not torch.cuda.is_available()),
+            train_dataset=rows,
+            eval_dataset=encoded(validation),
+            data_collator=DataCollatorWithPadding(tokenizer),
+            compute_metrics=lambda found: {
+                "accuracy": float((found.predictions.argmax(-1) == found.label_ids).mean())
+            },
+        )
+
+    trainer_on(rows[: WARM_UP_BATCHES * task.batch_size]).train()
+    trainer = trainer_on(rows)
     trained = trainer.train()
     report(
         examples=task.rows * task.epochs,
@@ -62,7 +73,9 @@ def arguments(task: Task, *, cpu: bool) -> Any:
         per_device_train_batch_size=task.batch_size,
         num_train_epochs=task.epochs,
         learning_rate=task.learning_rates[0],
-        lr_scheduler_type="constant",  # as everybody has it
+        # As everybody has it.
+        lr_scheduler_type="constant",
+        max_grad_norm=0.0,
         bf16=task.precision == "bfloat16",
         use_cpu=cpu,
         train_sampling_strategy="group_by_length",

@@ -184,18 +184,23 @@ def test_told_to_stop_inside_an_epoch_it_ends_there(run: Run) -> None:
     assert result.ticks == 2
 
 
-@pytest.mark.parametrize("name", ["build_model", "OwnBatches"])
+class Killed(Told):
+    """The ticks before ``last``, at which the worker is killed."""
+
+    def __init__(self, *, last: int) -> None:
+        super().__init__()
+        self._last = last
+
+    def __call__(self, tick: Tick) -> Answer:
+        if tick.number == self._last:
+            raise KeyboardInterrupt
+        return super().__call__(tick)
+
+
+@pytest.mark.parametrize("name", ["build_model", "OwnBatches", "TakesInitialEpoch"])
 def test_goes_on_from_the_last_epoch(run: Run, name: str) -> None:
     """A worker that was killed in the third epoch: the first two are not trained again."""
-    draws = Draws()
-
-    class Killed(Told):
-        def __call__(self, tick: Tick) -> Answer:
-            if tick.number == 10:
-                raise KeyboardInterrupt
-            return super().__call__(tick)
-
-    before = Killed()
+    draws, before = Draws(), Killed(last=10)
     with pytest.raises(KeyboardInterrupt):
         run(name, before, draws)
     draws.noted.clear()
@@ -205,6 +210,16 @@ def test_goes_on_from_the_last_epoch(run: Run, name: str) -> None:
     # Weights and optimizer as they were: no step back at first.
     assert after[0].metrics["val/loss"] < before[4].metrics["val/loss"]
     assert not result.stopped
+
+
+def test_a_second_stage_begins_again_and_the_first_does_not(run: Run) -> None:
+    """A resume point cannot tell to which call of ``model.fit`` it belongs."""
+    draws, before = Draws(), Killed(last=14)
+    with pytest.raises(KeyboardInterrupt):
+        run("TwoStages", before, draws)
+    draws.noted.clear()
+    _, after, _ = run("TwoStages", draws=draws)
+    assert [tick.number for tick in after] == list(range(9, 17))
 
 
 def test_a_resume_point_of_other_values_is_passed_over(
@@ -238,11 +253,24 @@ def test_the_metrics_are_those_of_the_weights_that_are_saved(
     assert saved["val/loss"] == pytest.approx(result.metrics["val/loss"], abs=1e-5)
 
 
-def test_in_parts_the_gradients_add_up(run: Run) -> None:
+def test_in_parts_the_gradients_add_up(run: Run, tmp_path: Path) -> None:
     whole, *_ = run("build_model", values=replace(VALUES, batch_size=14, epochs=2))
+    (tmp_path / "resume.safetensors").unlink()
     parts, ticks, _ = run("build_model", values=replace(VALUES, batch_size=14, epochs=2), parts=2)
     assert [tick.number for tick in ticks] == list(range(1, 9))
     assert parts.metrics["val/accuracy"] == pytest.approx(whole.metrics["val/accuracy"], abs=0.2)
+
+
+def test_out_of_memory_it_goes_on_in_parts_from_where_it_was(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draws = Draws()
+    with pytest.raises(KeyboardInterrupt):
+        run("TakesInitialEpoch", Killed(last=6), draws)
+    draws.noted.clear()
+    _, after, _ = run("TakesInitialEpoch", draws=draws, parts=2)
+    assert after[0].number == 5
+    assert "in 2 parts" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -229,7 +229,9 @@ def test_a_broken_setup_stops_the_sweep(bench: Bench) -> None:
 def test_a_mistake_that_keeps_workers_from_being_set_up_costs_no_trial(bench: Bench) -> None:
     bench.script(setup="mistake")
     config = bench.config(trials=3)
-    with pytest.raises(UserError, match="field 'setup': the module models cannot be imported; no "):
+    with pytest.raises(
+        UserError, match="field 'setup': the module models cannot be imported; mend it "
+    ):
         bench.run(config, workers=2)
     assert [trial.state for trial in bench.study().trials] == [TrialState.WAITING] * 2
     check_consistency(bench, bench.study().user_attrs["run_id"])

@@ -9,6 +9,7 @@ batch_size=hp.Choice(…), **kwargs)``. So these two are given only to a ``fit``
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,14 +53,18 @@ def fit(
     *,
     training: Training,
     go_on: Callable[[], int],
+    keep_no_more: Callable[[], None],
     note: Callable[[dict[str, int]], None],
 ) -> None:
     """Train ``model``.
 
     ``go_on`` restores the model to a resume point, if there is one, and returns the epoch to begin
-    at; it is asked as soon as it is certain that somebody skips the epochs before. ``note`` is told
-    the batch size and the epochs that are in effect, where that is known.
+    at; it is asked as soon as it is certain that somebody skips the epochs before. ``keep_no_more``
+    is called when ``model.fit`` is called a second time: a resume point of then could not say so.
+    ``note`` is told the batch size and the epochs that are in effect, where that is known.
     """
+    # Before the optimizer is built, which going on from a resume point does.
+    _accumulates(model, parts=training.parts)
     named = inspect.signature(hypermodel.fit).parameters
     takes_all = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in named.values())
     given: dict[str, Any] = {"callbacks": [training.callback], "verbose": 2}
@@ -73,7 +78,7 @@ def fit(
     given = {name: value for name, value in given.items() if takes_all or name in named}
     given |= {name: value for name, value in optional.items() if name in named}
     note({name: given[name] for name in ("batch_size", "epochs") if name in given})
-    with _defaults(model, training, go_on=go_on, note=note):
+    with _defaults(model, training, go_on=go_on, keep_no_more=keep_no_more, note=note):
         hypermodel.fit(hp, model, training.x, training.y, **given)
 
 
@@ -83,6 +88,7 @@ def _defaults(
     training: Training,
     *,
     go_on: Callable[[], int],
+    keep_no_more: Callable[[], None],
     note: Callable[[dict[str, int]], None],
 ) -> Iterator[None]:
     """``model.fit`` with the trial's batch size and epochs; its first call goes on where it can."""
@@ -98,10 +104,14 @@ def _defaults(
         if _is_array(given.get("x")):
             given["batch_size"] = int(given.get("batch_size") or values.batch_size)
             effective["batch_size"] = given["batch_size"]
-            _take_apart(model, given, parts=training.parts)
+            if _accumulates(model, parts=training.parts):
+                given["batch_size"] = math.ceil(given["batch_size"] / training.parts)
         if calls == 1:
             note(effective)
-            given.setdefault("initial_epoch", go_on())
+            if "initial_epoch" not in given:
+                given["initial_epoch"] = go_on()
+        elif calls == 2:
+            keep_no_more()
         return original(**given)
 
     model.fit = fit_with_defaults
@@ -120,8 +130,14 @@ def _is_array(x: Any) -> bool:
     return hasattr(x, "shape") and hasattr(x, "dtype")
 
 
-def _take_apart(model: Any, given: dict[str, Any], *, parts: int) -> None:
-    """Smaller batches whose gradients Keras adds up: less memory for the same effective batch."""
-    if parts > 1 and model.optimizer is not None and not model.optimizer.built:
-        model.optimizer.gradient_accumulation_steps = parts
-        given["batch_size"] = max(1, given["batch_size"] // parts)
+def _accumulates(model: Any, *, parts: int) -> bool:
+    """Whether Keras adds up the gradients of ``parts`` batches; it is told to while it can be.
+
+    Smaller batches take less memory for the same effective batch.
+    """
+    optimizer = getattr(model, "optimizer", None)  # none where a loop by hand has its own
+    if parts == 1 or optimizer is None:
+        return False
+    if not optimizer.built:
+        optimizer.gradient_accumulation_steps = parts
+    return bool(optimizer.gradient_accumulation_steps == parts)

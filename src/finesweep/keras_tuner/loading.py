@@ -58,14 +58,16 @@ def _imported(hypermodel: Hypermodel) -> Any:
     folders = [str(folder) for folder in hypermodel.folders]
     sys.path[:] = [*folders, *(entry for entry in sys.path if entry not in folders)]
     try:
-        return getattr(importlib.import_module(module), name)
+        imported = importlib.import_module(module)
+    except Exception as exc:
+        why = " ".join(f"{type(exc).__name__}: {exc}".split())
+        raise ConfigError(f"the module {module} cannot be imported: {why}", at=_FIELD) from exc
+    try:
+        return getattr(imported, name)
     except AttributeError as exc:
         raise ConfigError(
             f"expected a function or a HyperModel, received {hypermodel.name}: {exc}", at=_FIELD
         ) from exc
-    except Exception as exc:
-        why = " ".join(f"{type(exc).__name__}: {exc}".split())
-        raise ConfigError(f"the module {module} cannot be imported: {why}", at=_FIELD) from exc
 
 
 def _instance(hypermodel: type[Any]) -> Any:

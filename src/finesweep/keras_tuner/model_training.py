@@ -34,6 +34,7 @@ from finesweep.training.progress import (
 )
 from finesweep.training.resume import ResumeFile, ResumePoint
 
+_ACCUMULATOR = "gradient_accumulator"
 # As many as show whether the outputs have the right form.
 _FEW_ROWS = 32
 
@@ -59,6 +60,7 @@ class ModelTraining:
         self._model = model
         self._resume_point = resume_point
         self._file: ResumeFile | None = None
+        self._keeps = True
         self._max_length = drawing.hyperparameters.max_length
         self._validation = self._whole(texts.validation)
         self._sample = self._whole(
@@ -104,6 +106,7 @@ class ModelTraining:
                 self._model,
                 training=training,
                 go_on=lambda: self._go_on(callback),
+                keep_no_more=self._keep_no_more,
                 note=self._drawing.note,
             )
             self._finish(callback, measure_again=watches_validation(hypermodel))
@@ -153,8 +156,11 @@ class ModelTraining:
         return epoch
 
     def _save(self, point: ResumePoint) -> None:
-        if self._file is not None:
+        if self._file is not None and self._keeps:
             self._file.save(point)
+
+    def _keep_no_more(self) -> None:
+        self._keeps = False
 
     def _identity(self) -> dict[str, Any]:
         """All that decides how the trial goes on, apart from the user's code.
@@ -210,7 +216,12 @@ class ModelTraining:
 
 
 def _named(weights: list[Any], optimizer: list[Any]) -> dict[str, Any]:
-    """TensorFlow's variables by lasting names; Keras gives the same path to several at times."""
+    """TensorFlow's variables by lasting names; Keras gives the same path to several at times.
+
+    Sums of gradients that are not applied yet are left out: a trial that ran out of memory goes on
+    in smaller batches from a point where there were none.
+    """
+    optimizer = [variable for variable in optimizer if _ACCUMULATOR not in variable.path]
     return {
         f"{kind}.{place:04d}.{variable.path}": variable.value
         for kind, variables in (("model", weights), ("optimizer", optimizer))

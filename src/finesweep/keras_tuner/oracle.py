@@ -72,13 +72,14 @@ class StudyOracle(keras_tuner.Oracle):
         Raises:
             StudyError: another process searches in the project, or the study cannot be used.
         """
-        with locked(self._folder):
+        storage = self._conduct.storage
+        with locked(self._folder, name=self._project_name, storage=storage):
             study = open_project_study(
                 self._folder,
                 name=self._project_name,
                 objective=self.objective,
                 pruner=self._pruner,
-                storage=self._conduct.storage,
+                storage=storage,
                 anew=self._conduct.overwrite and not self.trials,
             )
             self._attempts = Attempts(

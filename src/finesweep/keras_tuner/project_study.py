@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from optuna.pruners import BasePruner
 
 from finesweep.errors import StudyError
+from finesweep.sweeps.lock import coordinator_lock
 from finesweep.sweeps.storage import open_storage
 from finesweep.sweeps.study import open_study, study_exists
 
@@ -21,11 +22,13 @@ _OBJECTIVE = "objective"
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, name: str, storage: str | None) -> Iterator[None]:
     """Hold the project in ``folder`` for as long as the block runs; a killed process lets go.
 
+    Its study, called ``name``, may be in a database that others know of: it is held like a sweep's.
+
     Raises:
-        StudyError: another process searches in it.
+        StudyError: another process searches in it, or with the study of that name in ``storage``.
     """
     lock = FileLock(folder / LOCK_FILE)
     try:
@@ -36,9 +39,15 @@ def locked(folder: Path) -> Iterator[None]:
             "another project_name"
         ) from exc
     try:
-        yield
+        with coordinator_lock(study_url(folder, storage), name, workdir=folder):
+            yield
     finally:
         lock.release()
+
+
+def study_url(folder: Path, storage: str | None) -> str:
+    """The database of the project's study."""
+    return storage or f"sqlite:///{folder.absolute() / STUDY_FILE}"
 
 
 def open_project_study(
@@ -57,7 +66,7 @@ def open_project_study(
     Raises:
         StudyError: the study is of another objective, or its database cannot be used.
     """
-    url = storage or f"sqlite:///{folder.absolute() / STUDY_FILE}"
+    url = study_url(folder, storage)
     if anew and study_exists(url, name):
         optuna.delete_study(study_name=name, storage=open_storage(url, writable=True))
     study = open_study(

@@ -81,8 +81,7 @@ class SearchLog:
         self.catch_up()
         run = self._begun(attempt.number, attempt.user_attrs[TRIAL_ID], values)
         if run is None:
-            self._journal(attempt.number).parent.mkdir(exist_ok=True)
-            self._journal(attempt.number).touch()
+            self._keep_journal(attempt.number)
             return None
         self._runs[attempt.number] = run
         return run.run_id
@@ -104,11 +103,17 @@ class SearchLog:
         """
         run = self._run_of(attempt)
         if run is None:
+            self._keep_journal(attempt.number)
             return
         with self._forgiving():
             self._say_all(run, attempt, checkpoint=checkpoint)
             self._journal(attempt.number).unlink(missing_ok=True)
         self._runs.pop(attempt.number, None)
+
+    def _keep_journal(self, number: int) -> None:
+        """Have ``catch_up`` look at this attempt."""
+        self._journal(number).parent.mkdir(exist_ok=True)
+        self._journal(number).touch()
 
     def catch_up(self) -> None:
         """Tell MLflow of attempts that ended while it was away."""

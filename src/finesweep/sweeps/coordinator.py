@@ -242,7 +242,9 @@ class Coordinator:
         if event.cause == "disk_full":
             raise no_space_left(event.reason)
         if event.cause == "set_up":
-            raise UserError(f"{event.reason}; no trial counts, the same command goes on")
+            raise UserError(
+                f"{event.reason}; mend it and run the same command: it goes on, no trial is lost"
+            )
 
     def _blame(self, running: RunningTrial, blame: Blame) -> None:
         goes_on = self._end(running, blame.verdict)

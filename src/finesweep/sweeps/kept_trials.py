@@ -93,6 +93,8 @@ class KeptTrials(BaseStorage):
         """Put the trial in another state; whether that came to be. See Optuna."""
         with self._writing():
             done = bool(self._backend.set_trial_state_values(trial_id, state, values))
+            if not done:
+                self._trials = None
             if done:
                 self._change(trial_id, state=state)
             if done and values is not None:

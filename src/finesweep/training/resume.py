@@ -19,15 +19,23 @@ from typing import Any, BinaryIO
 FORMAT_VERSION = 2
 
 _METADATA_KEY = "finesweep.resume_point"
-# TensorFlow's name of a type, and safetensors'.
+# TensorFlow's name of a type, and safetensors' of one that NumPy has as well: bits stay bits.
 _DTYPES = {
+    "bfloat16": "U16",
     "bool": "BOOL",
+    "float8_e4m3fn": "U8",
+    "float8_e5m2": "U8",
     "float16": "F16",
     "float32": "F32",
     "float64": "F64",
+    "int8": "I8",
+    "int16": "I16",
     "int32": "I32",
     "int64": "I64",
+    "uint8": "U8",
+    "uint16": "U16",
     "uint32": "U32",
+    "uint64": "U64",
 }
 
 
@@ -122,7 +130,8 @@ class ResumeFile:
                 point = self._point(tensors.metadata() or {})
                 self._require_same_variables(tensors)
                 for name, variable in self.variables.items():
-                    variable.assign(tensors.get_tensor(name))
+                    bits = tensors.get_tensor(name)
+                    variable.assign(bits.view(variable.dtype.as_numpy_dtype))
         except (SafetensorError, OSError) as exc:
             raise _UnusableError(f"expected a whole resume point, received: {exc}") from exc
         return point

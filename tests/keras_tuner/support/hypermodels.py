@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import keras
@@ -74,6 +75,32 @@ class OwnBatches(keras_tuner.HyperModel):
 
     def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
         return model.fit(*args, batch_size=hp.Choice("batch_size", [16, 32]), **kwargs)
+
+
+class TwoStages(keras_tuner.HyperModel):
+    """Trains twice, the second time at another rate."""
+
+    def build(self, hp: Any) -> Any:
+        return build_model(hp)
+
+    def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+        model.fit(*args, epochs=2, **kwargs)
+        model.optimizer.learning_rate = 0.001
+        return model.fit(*args, epochs=2, **kwargs)
+
+
+class TakesInitialEpoch(keras_tuner.HyperModel):
+    """Names all that it wants to have, and says into how many parts Keras takes a batch."""
+
+    def build(self, hp: Any) -> Any:
+        return build_model(hp)
+
+    def fit(
+        self, hp: Any, model: Any, x: Any, y: Any, callbacks: Any, initial_epoch: int, epochs: int
+    ) -> Any:
+        result = model.fit(x, y, callbacks=callbacks, epochs=epochs, initial_epoch=initial_epoch)
+        sys.stdout.write(f"in {model.optimizer.gradient_accumulation_steps} parts\n")
+        return result
 
 
 class StopsEarly(keras_tuner.HyperModel):

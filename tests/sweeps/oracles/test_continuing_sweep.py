@@ -79,6 +79,8 @@ def test_a_promoted_trial_whose_sweep_is_interrupted_goes_on_from_its_own_point(
 def test_with_two_workers_nothing_is_lost(continuing: Bench) -> None:
     result = continuing.run(hyperband(continuing), workers=2)
     assert [trial.state for trial in result.trials] == ["completed"] * 5
+    ticks = [sorted(trial.intermediate_values) for trial in continuing.study().trials]
+    assert ticks.count([5, 6, 7, 8]) == 1
 
 
 GOOD = ["good", "great", "win", "sun", "warm"]

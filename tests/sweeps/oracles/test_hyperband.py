@@ -6,12 +6,11 @@ from typing import Any
 
 import optuna
 import pytest
-from asking_study import HYPERMODEL, draw, score, sweep
+from asking_study import HYPERMODEL, draw_for, score, sweep
 from keras_tuner.oracles import HyperbandOracle
 from optuna.trial import FrozenTrial
 
 from finesweep.config import SweepConfig
-from finesweep.keras_tuner import suggest
 from finesweep.sweeps.oracles.brackets import Brackets
 from finesweep.sweeps.oracles.continuing import points_needed, remove_ended, take_over_point
 from finesweep.sweeps.oracles.rungs import Rung, rung_of
@@ -50,7 +49,7 @@ class Search:
         trial = self.study.ask()
         propose(trial, space=self.config.study_space, experiment=self.config.experiment)
         if self.config.hypermodel is not None:
-            draw(suggest(trial))
+            draw_for(trial)
         return trial
 
     def tell(self, trial: optuna.Trial, *, failed: bool = False) -> None:
@@ -254,3 +253,15 @@ def test_a_promoted_trial_has_what_the_hypermodel_of_the_other_drew() -> None:
     for trial, past in promoted:
         drawn = {name: past.params[name] for name in trial.params if name != "epochs"}
         assert {**drawn, "epochs": trial.params["epochs"]} == trial.params
+
+
+def test_a_space_that_is_the_hypermodels_alone_is_searched() -> None:
+    """Nothing is known of it when the first trial begins, nor when a second is open beside it."""
+    search = Search(hyperband(hypermodel=HYPERMODEL, space={}))
+    assert search.left()
+    opened = [search.ask(), search.ask()]
+    for trial in opened:
+        search.tell(trial)
+    search.run()
+    assert len(search.trials) == 23
+    assert {trial.params["kind"] for trial in search.trials} == {"mean", "convolution"}

@@ -15,7 +15,6 @@ from typing import Any
 import optuna
 
 from finesweep.config import SweepConfig
-from finesweep.keras_tuner import suggest
 from finesweep.sweeps.progress import trials_left
 from finesweep.sweeps.samplers import build_sampler
 from finesweep.sweeps.space import propose
@@ -64,6 +63,14 @@ def draw(hp: Any) -> None:
         hp.Int("width", 1, 64, sampling="log")
 
 
+def draw_for(trial: optuna.Trial) -> None:
+    """Let the trial draw what ``draw`` asks for."""
+    # Imports TensorFlow, which most samplers are tested without.
+    from finesweep.keras_tuner import suggest
+
+    draw(suggest(trial))
+
+
 def drawn_names(params: Mapping[str, Any]) -> set[str]:
     """The parameters that ``draw`` asks for beside those of ``params`` that decide it."""
     mean = {"units [kind=mean]"}
@@ -74,8 +81,8 @@ def drawn_names(params: Mapping[str, Any]) -> set[str]:
 
 def score(params: dict[str, Any]) -> float:
     """Best at a learning rate of 1e-4 and long texts."""
-    rate = abs(math.log10(params["learning_rate"]) + 4)
-    return float(1 - 0.2 * rate + params["max_length"] / 1000 + params["epochs"] / 100)
+    rate = abs(math.log10(params.get("learning_rate", 1e-4)) + 4)
+    return float(1 - 0.2 * rate + params.get("max_length", 64) / 1000 + params["epochs"] / 100)
 
 
 def ask_and_tell(study: optuna.Study, config: SweepConfig, *, until: int) -> None:
@@ -93,7 +100,7 @@ def ask_and_tell(study: optuna.Study, config: SweepConfig, *, until: int) -> Non
             opened.append(study.ask())
             propose(opened[-1], space=config.study_space, experiment=config.experiment)
             if config.hypermodel is not None:
-                draw(suggest(opened[-1]))
+                draw_for(opened[-1])
         elif opened:
             trial = opened.popleft()
             study.tell(trial, score(trial.params))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -51,6 +52,18 @@ def test_what_the_other_sweep_did_not_search_is_known_from_its_experiment(url: s
     assert first.values["epochs"] == 3
     fixed = read(sweep(warm_start="old", experiment={**length, "epochs": 2}), url)
     assert lines(fixed) == ["0 of 3 trials of 'old' came in; 3 had epochs other than the fixed 2"]
+
+
+def test_what_a_hypermodel_did_not_use_is_not_made_up(url: str) -> None:
+    """Its experiment has a max_length; its code may never have asked for it."""
+    make_study(url, "old", good_points(3), config=sweep("old", hypermodel="m:build"))
+    searched = {**sweep().space.model_dump(exclude_none=True), "max_length": {"choices": [32, 64]}}
+    more: list[dict[str, Any]] = [{"space": searched}, {}]
+    read_as = [lines(read(sweep(warm_start="old", **one), url)) for one in more]
+    assert read_as == [
+        ["0 of 3 trials of 'old' came in; 3 had no max_length"],
+        ["3 of 3 trials of 'old' came in; their models were built by m:build"],
+    ]
 
 
 def test_other_data_and_another_checkpoint_are_told(url: str) -> None:

@@ -8,7 +8,6 @@ from keras_tuner import Objective
 from keras_tuner.oracles import (
     BayesianOptimizationOracle,
     GridSearchOracle,
-    HyperbandOracle,
     RandomSearchOracle,
 )
 from optuna.trial import FrozenTrial
@@ -19,7 +18,7 @@ from finesweep.sweeps.oracles.brackets import Brackets
 from finesweep.sweeps.oracles.chance import BayesianProposer, RandomProposer
 from finesweep.sweeps.oracles.grid import GridProposer
 from finesweep.sweeps.oracles.history import coded_values, tell
-from finesweep.sweeps.oracles.hyperband import HyperbandProposer
+from finesweep.sweeps.oracles.hyperband import HyperbandBegun, HyperbandProposer
 from finesweep.sweeps.oracles.parameters import Space, hyperparameters_of
 
 
@@ -48,7 +47,7 @@ def build_proposer(
             return BayesianProposer(bayesian, space)
         case "keras_tuner.hyperband":
             brackets = Brackets.of(config)
-            hyperband = HyperbandOracle(
+            hyperband = HyperbandBegun(
                 max_epochs=brackets.max_epochs,
                 factor=brackets.factor,
                 hyperband_iterations=brackets.iterations,

@@ -16,6 +16,20 @@ from finesweep.sweeps.oracles.rungs import Rung, rung_of
 
 EPOCHS = "epochs"
 _NTH = "nth"
+_NOTHING_KNOWN = "nothing known"
+
+
+class HyperbandBegun(HyperbandOracle):
+    """KerasTuner's, which also begins trials of an empty space: their hypermodel draws it all.
+
+    KerasTuner takes no values for the end of the search.
+    """
+
+    def _random_values(self) -> Coded | None:
+        if not self.hyperparameters.space:
+            return {_NOTHING_KNOWN: 0}
+        values: Coded | None = super()._random_values()
+        return values
 
 
 class HyperbandProposer:

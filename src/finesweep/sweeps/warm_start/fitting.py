@@ -45,7 +45,7 @@ def fit_trial(trial: FoundTrial, config: SweepConfig) -> dict[str, Scalar]:
     wanted = distributions(config.space)
     for name in () if config.hypermodel else HYPERPARAMETERS.keys() - wanted.keys():
         here = getattr(config.experiment, name)
-        if name in trial.params and _number(trial.params[name]) != here:
+        if name in trial.params and not _are_close(_number(trial.params[name]), here):
             raise MisfitError(f"had {_with_article(name)} other than the fixed {here:g}")
     return {name: _fit_named(name, trial.params, wanted[name]) for name in wanted}
 

@@ -12,7 +12,7 @@ from finesweep.config import SweepConfig
 from finesweep.config.space import HYPERPARAMETERS
 from finesweep.config.warm_start import EarlierStorage, EarlierSweep
 from finesweep.errors import StudyError
-from finesweep.sweeps.record import RUN_ID
+from finesweep.sweeps.record import RUN_ID, drawn_of
 from finesweep.sweeps.storage import database_file, is_study_database, parse_url, shown_url
 from finesweep.sweeps.study import CONFIG, load_studies, load_study
 from finesweep.sweeps.warm_start.found import FAILED, NOT_ENDED, PRUNED, Findings, FoundTrial
@@ -85,12 +85,16 @@ def read_storage(
 def _findings(study: optuna.Study, config: SweepConfig, *, digest: str, source: str) -> Findings:
     experiment = _experiment_of(study)
     _require_same_objective(study, experiment, config)
-    fixed = {name: experiment[name] for name in HYPERPARAMETERS if name in experiment}
+    hypermodel = _hypermodel_of(study)
+    # What its code uses of the experiment's values it has put on record itself, trial by trial.
+    held = {} if hypermodel else experiment
+    fixed = {name: held[name] for name in HYPERPARAMETERS if name in held}
     trials = tuple(_found(trial, fixed) for trial in study.get_trials(deepcopy=False))
     data = experiment.get("data")
     noted = data.get("digest") if isinstance(data, Mapping) else None
     notes = about_data([noted], here=digest) + _about_metric(study, experiment, config)
-    return Findings(source=source, trials=trials, notes=notes + _about_model(experiment, config))
+    notes += _about_model(experiment, config) + _about_hypermodel(hypermodel, config)
+    return Findings(source=source, trials=trials, notes=notes)
 
 
 def _experiment_of(study: optuna.Study) -> Mapping[str, Any]:
@@ -137,11 +141,24 @@ def _about_model(experiment: Mapping[str, Any], config: SweepConfig) -> tuple[st
     return (f"their checkpoint is {checkpoint}",)
 
 
+def _hypermodel_of(study: optuna.Study) -> str | None:
+    """The name of the code that built a sweep's models, if it was not DistilBERT."""
+    config = study.user_attrs.get(CONFIG)
+    name = config.get("hypermodel") if isinstance(config, Mapping) else None
+    return str(name) if name else None
+
+
+def _about_hypermodel(theirs: str | None, config: SweepConfig) -> tuple[str, ...]:
+    if theirs is None or theirs == config.hypermodel:
+        return ()
+    return (f"their models were built by {theirs}",)
+
+
 def _found(trial: FrozenTrial, fixed: Mapping[str, Any]) -> FoundTrial:
     complete = trial.state == TrialState.COMPLETE
     return FoundTrial(
         name=f"t{trial.number:03d}",
-        params={**fixed, **trial.params},
+        params={**fixed, **trial.params, **drawn_of(trial)},
         value=trial.value if complete else None,
         run_id=trial.user_attrs.get(RUN_ID),
         unusable=None if complete else _UNUSABLE[trial.state],
