@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +27,6 @@ MISTAKES = [
     ("schedule: constant", "schedule: linear", "experiment.schedule", "expected constant"),
     ("pruner: {name: none}", "", "pruner.name", "received percentile; write pruner: {name: none}"),
     ("space:\n", "space:\n  epochs: {low: 1, high: 4}\n", "space.epochs", "sampler.max_epochs"),
-    ("space:\n", "hypermodel: m:build\nspace:\n", "sampler.name", "the code of a hypermodel"),
     ("name: search", "name: search\nenqueue: [{epochs: 3}]", "enqueue.0.epochs", "leave it out"),
     ("hyperband}", "hyperband, max_epochs: 1}", "sampler.max_epochs", "expected at least 2"),
     ("hyperband}", "hyperband, factor: 1}", "sampler.factor", "at least 2"),
@@ -53,6 +53,14 @@ def test_no_grid_goes_with_a_hypermodel(refused_sweep: Callable[..., Any], name:
     error = refused_sweep(text)
     assert error.at.field == "sampler.name"
     assert "a space that shows trial by trial" in error.message
+
+
+def test_with_a_hypermodel_hyperband_leaves_the_schedule_to_its_code(
+    sweep: Callable[..., SweepConfig], tmp_path: Path
+) -> None:
+    (tmp_path / "m.py").write_text("def build(hp): ...\n")
+    text = HYPERBAND.replace("schedule: constant", "schedule: linear") + "hypermodel: m:build\n"
+    assert sweep(text).sampler.is_hyperband
 
 
 def test_hyperband_has_the_experiments_epochs_or_its_own(
