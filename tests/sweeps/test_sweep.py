@@ -233,7 +233,8 @@ def test_a_mistake_that_keeps_workers_from_being_set_up_costs_no_trial(bench: Be
         UserError, match="field 'setup': the module models cannot be imported; mend it "
     ):
         bench.run(config, workers=2)
-    assert [trial.state for trial in bench.study().trials] == [TrialState.WAITING] * 2
+    # The second trial may not have begun by then.
+    assert {trial.state for trial in bench.study().trials} == {TrialState.WAITING}
     check_consistency(bench, bench.study().user_attrs["run_id"])
     bench.script()
     assert [trial.state for trial in bench.run(config).trials] == ["completed"] * 3
