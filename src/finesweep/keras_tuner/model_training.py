@@ -170,7 +170,8 @@ class ModelTraining:
         prepared = self._setup.prepared
         fixed, drawn = self._drawing.hyperparameters.as_dict(), self._drawing.drawn
         if self._setup.continuable:
-            fixed.pop("epochs"), drawn.pop("epochs", None)
+            del fixed["epochs"]
+            drawn.pop("epochs", None)
         return {
             **fixed,
             "hyperparameters": drawn,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import sys
-import uuid
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -25,8 +24,8 @@ from optuna.trial import FrozenTrial
 from finesweep.errors import DiskFullError, TrackingError
 from finesweep.keras_tuner.attempts import OUTCOME, TRIAL_ID, Ending, Outcome, outcome_of
 from finesweep.sweeps.deliveries import OUTBOX_FILE
+from finesweep.sweeps.parent_run import run_of_study
 from finesweep.sweeps.record import RUN_ID
-from finesweep.sweeps.study import EXPERIMENT_ID, STUDY_KEY, SWEEP_RUN_ID
 from finesweep.tracking import Delivery, Outbox, RunStatus, SweepRun, TrackingStore, TrialRun
 
 JOURNALS = "unlogged"
@@ -218,27 +217,23 @@ class SearchLog:
 
     def _search_run(self, store: TrackingStore, outbox: Outbox) -> SweepRun:
         """The run above the attempts': a new search's is begun, a continued one's reopened."""
-        study, about = self._study, self._about
-        run_id = study.user_attrs.get(SWEEP_RUN_ID)
-        if run_id is not None:
-            return SweepRun.resume(store, run_id, outbox=outbox)
-        key = study.user_attrs.get(STUDY_KEY)
-        if key is None:
-            study.set_user_attr(STUDY_KEY, key := uuid.uuid4().hex)
-        search = SweepRun.start(
-            store,
-            experiment=about.experiment,
-            name=about.name,
-            study_key=key,
-            # What is JSON is YAML too.
-            config_yaml=json.dumps({**about.settings, "space": about.space}, indent=2),
-            params=about.settings,
-            dataset=None,
-            command=_script(),
+        about = self._about
+        return run_of_study(
+            self._study,
+            store=store,
+            outbox=outbox,
+            begin=lambda key: SweepRun.start(
+                store,
+                experiment=about.experiment,
+                name=about.name,
+                study_key=key,
+                # What is JSON is YAML too.
+                config_yaml=json.dumps({**about.settings, "space": about.space}, indent=2),
+                params=about.settings,
+                dataset=None,
+                command=_script(),
+            ),
         )
-        study.set_user_attr(EXPERIMENT_ID, search.experiment_id)
-        study.set_user_attr(SWEEP_RUN_ID, search.run_id)
-        return search
 
     def _journal(self, number: int) -> Path:
         return self._folder / JOURNALS / f"{number:03d}.jsonl"

@@ -99,9 +99,14 @@ def _findings(study: optuna.Study, config: SweepConfig, *, digest: str, source: 
 
 def _experiment_of(study: optuna.Study) -> Mapping[str, Any]:
     """The experiment of a sweep, as whatever version of finesweep wrote it; empty for others."""
-    config = study.user_attrs.get(CONFIG)
-    experiment = config.get("experiment") if isinstance(config, Mapping) else None
+    experiment = _config_of(study).get("experiment")
     return experiment if isinstance(experiment, Mapping) else {}
+
+
+def _config_of(study: optuna.Study) -> Mapping[str, Any]:
+    """A sweep's configuration; empty for others."""
+    config = study.user_attrs.get(CONFIG)
+    return config if isinstance(config, Mapping) else {}
 
 
 def _require_same_objective(
@@ -143,8 +148,7 @@ def _about_model(experiment: Mapping[str, Any], config: SweepConfig) -> tuple[st
 
 def _hypermodel_of(study: optuna.Study) -> str | None:
     """The name of the code that built a sweep's models, if it was not DistilBERT."""
-    config = study.user_attrs.get(CONFIG)
-    name = config.get("hypermodel") if isinstance(config, Mapping) else None
+    name = _config_of(study).get("hypermodel")
     return str(name) if name else None
 
 
