@@ -105,12 +105,6 @@ def test_a_module_that_is_no_python_is_named_with_its_line(
     assert error.at == Location(file=str(module), line=2)
 
 
-def test_a_grid_cannot_be_laid_over_what_is_not_known_yet(refused_sweep: Refusal) -> None:
-    error = refused_sweep(f"{HYPERMODEL}sampler: {{name: grid}}\n")
-    assert error.at == Location(file="sweeps/s.yaml", line=4, field="sampler.name")
-    assert "take another" in error.message
-
-
 def test_something_must_be_searched(refused_sweep: Refusal) -> None:
     error = refused_sweep(PREFACE)
     assert "expected at least one of learning_rate, batch_size, epochs" in error.message

@@ -1,7 +1,6 @@
 """What every sampler promises: 50 trials, two open at a time, in one process or in two.
 
-On the four, whose values are of several kinds; and, but for the grids, which take no hypermodel, on
-a hypermodel's conditional space besides.
+On the four, whose values are of several kinds, and on a hypermodel's conditional space besides.
 """
 
 from __future__ import annotations
@@ -34,15 +33,6 @@ SAMPLERS = [
     "keras_tuner.hyperband",
     pytest.param("keras_tuner.bayesian", marks=pytest.mark.slow),
 ]
-CONDITIONAL = [
-    "tpe",
-    "random",
-    "qmc",
-    "cmaes",
-    "keras_tuner.random",
-    "keras_tuner.hyperband",
-    pytest.param("keras_tuner.bayesian", marks=pytest.mark.slow),
-]
 # The whole point of a grid is to have no chance in it.
 SEEDLESS = "keras_tuner.grid"
 
@@ -55,9 +45,9 @@ def config_of(name: str, *, hypermodel: str | None = None, seed: int = 7) -> Swe
     return sweep(name, trials=TRIALS, sampler=settings, hypermodel=hypermodel)
 
 
-def each(samplers: list[Any], hypermodel: str | None) -> list[Any]:
+def each(hypermodel: str | None) -> list[Any]:
     """The samplers, each with the hypermodel, under the marks they have."""
-    params = [s if isinstance(s, type(pytest.param())) else pytest.param(s) for s in samplers]
+    params = [s if isinstance(s, type(pytest.param())) else pytest.param(s) for s in SAMPLERS]
     word = "conditional" if hypermodel else "the four"
     return [
         pytest.param((*param.values, hypermodel), marks=param.marks, id=f"{param.values[0]}-{word}")
@@ -74,7 +64,7 @@ class Course:
     resumed: list[FrozenTrial]
 
 
-@pytest.fixture(scope="module", params=[*each(SAMPLERS, None), *each(CONDITIONAL, HYPERMODEL)])
+@pytest.fixture(scope="module", params=[*each(None), *each(HYPERMODEL)])
 def course(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Course:
     name, hypermodel = request.param
     config, folder = config_of(name, hypermodel=hypermodel), tmp_path_factory.mktemp("studies")

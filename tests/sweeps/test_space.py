@@ -6,10 +6,12 @@ import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
 from finesweep.config import ExperimentConfig, SpaceConfig
 from finesweep.config.space import HYPERPARAMETERS
-from finesweep.sweeps.space import complete, distribution, grid_values, propose
+from finesweep.sweeps.space import complete, distribution, propose, values_of
+from finesweep.training.drawing import DrawingError
 
 EXPERIMENT = ExperimentConfig.model_validate(
     {"name": "e", "data": {"path": "x.json"}, "batch_size": 24, "epochs": 5}
@@ -74,25 +76,37 @@ def test_every_sampled_point_lies_in_its_space(space: SpaceConfig, seed: int) ->
 
 @settings(max_examples=60, deadline=None)
 @given(space=spaces)
-def test_grid_values_are_those_of_the_distribution(space: SpaceConfig) -> None:
+def test_the_values_are_those_of_the_distribution(space: SpaceConfig) -> None:
     for entry in space.entries().values():
         if entry.size is None or entry.size > 500:
             continue
-        values = grid_values(entry)
-        assert len(values) == len(set(values)) == entry.size
         held = distribution(entry)
+        values = values_of(held)
+        assert len(values) == len(set(values)) == entry.size
         assert all(held._contains(held.to_internal_repr(value)) for value in values)
 
 
-def test_grid_values_are_written_as_the_user_wrote_them() -> None:
+def test_values_are_written_as_the_user_wrote_them() -> None:
     space = SpaceConfig.model_validate({"learning_rate": {"low": 0.1, "high": 0.3, "step": 0.1}})
-    assert grid_values(space.entries()["learning_rate"]) == (0.1, 0.2, 0.3)
+    assert values_of(distribution(space.entries()["learning_rate"])) == (0.1, 0.2, 0.3)
 
 
-def test_a_continuum_is_no_grid() -> None:
-    space = SpaceConfig.model_validate({"learning_rate": {"low": 0.1, "high": 0.3}})
-    with pytest.raises(ValueError, match="finitely many values, received 0.1 to 0.3"):
-        grid_values(space.entries()["learning_rate"])
+@pytest.mark.parametrize(
+    ("endless", "words"),
+    [
+        (FloatDistribution(0.1, 0.3), "finitely many values, received 0.1 to 0.3; give it a step"),
+        (IntDistribution(1, 10**9), "at most 100,000 values, received 1,000,000,000; give it a"),
+        (FloatDistribution(0, 1, step=1e-9), "at most 100,000 values, received 1,000,000,001"),
+    ],
+)
+def test_what_has_no_end_is_no_grid(endless: BaseDistribution, words: str) -> None:
+    with pytest.raises(DrawingError, match=words):
+        values_of(endless)
+
+
+def test_a_range_of_one_value_has_one() -> None:
+    assert tuple(values_of(FloatDistribution(0.5, 0.5))) == (0.5,)
+    assert tuple(values_of(IntDistribution(3, 3))) == (3,)
 
 
 def test_what_is_not_searched_keeps_the_experiments_value() -> None:

@@ -28,7 +28,7 @@ KeepCheckpoints = Annotated[
     Annotated[int, Field(ge=1)] | Literal["all"], Words("a whole number of at least 1, or all")
 ]
 
-# Optuna lays the whole grid out in memory before the first trial.
+# A grid is laid out in memory before the first trial.
 MOST_GRID_POINTS = 100_000
 
 HYPERBAND_KEYS = ("max_epochs", "factor", "iterations")
@@ -71,6 +71,11 @@ class SamplerConfig(StrictModel):
     def is_oracle(self) -> bool:
         """Whether it is one of KerasTuner's, which is loaded for it."""
         return self.name.startswith("keras_tuner.")
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether it tries every combination once."""
+        return self.name in ("grid", "keras_tuner.grid")
 
     @property
     def is_hyperband(self) -> bool:
@@ -301,14 +306,7 @@ def _enqueue_problems(sweep: SweepConfig) -> list[Problem]:
 
 def _grid_problems(sweep: SweepConfig) -> list[Problem]:
     """A grid needs finitely many points, and not too many."""
-    name = sweep.sampler.name
-    if name in ("grid", "keras_tuner.grid") and sweep.hypermodel is not None:
-        message = (
-            "expected a sampler for a space that shows trial by trial, as a hypermodel's does, "
-            f"received {name}; take another"
-        )
-        return [Problem(("sampler", "name"), message, against=("hypermodel",))]
-    if name != "grid":
+    if sweep.sampler.name != "grid":
         # KerasTuner's takes ten values of a continuous range, and one point after another.
         return []
     sizes = {name: entry.size for name, entry in sweep.space.entries().items()}

@@ -22,7 +22,7 @@ import keras_tuner
 from keras_tuner.engine import hyperparameters as kinds
 
 from finesweep.errors import TrialError
-from finesweep.training.drawing import Suggests, Value
+from finesweep.training.drawing import ANOTHER_NAME, DrawingError, Suggests, Value
 
 
 def suggest(trial: Suggests) -> SuggestedHyperParameters:
@@ -70,10 +70,10 @@ class SuggestedHyperParameters(keras_tuner.HyperParameters):
         try:
             return draw(self._trial, name, hyperparameter)
         except ValueError as exc:
+            advice = "" if isinstance(exc, DrawingError) else f"; {ANOTHER_NAME}"
             raise TrialError(
-                f"expected the hyperparameter '{name}' as the study knows it, received "
-                f"{hyperparameter!r}: {exc}; give it another name, or ask for it in a "
-                "conditional_scope"
+                f"expected the hyperparameter '{name}' as the study can draw it, received "
+                f"{hyperparameter!r}: {exc}{advice}"
             ) from exc
 
 

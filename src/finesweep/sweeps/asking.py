@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from finesweep.sweeps.engines._base import Asked, Drawn, Noted, Refused, Suggestion
-from finesweep.training.drawing import Value
+from finesweep.training.drawing import DrawingError, Value
 
 
 class PipeDraws:
@@ -48,9 +48,9 @@ class PipeDraws:
         self._tell(Noted(trial=self._trial, values=dict(values)))
 
     def _drawn(self, method: Suggestion, **arguments: Any) -> Any:
-        """The value; ``ValueError`` where the study cannot take what is asked for."""
+        """The value; ``DrawingError`` where the study cannot take what is asked for."""
         match self._ask(Asked(trial=self._trial, method=method, arguments=arguments)):
             case Refused(reason=reason):
-                raise ValueError(reason)
+                raise DrawingError(reason)
             case Drawn(value=value):
                 return value

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial
 
 from finesweep.config import SpaceConfig
 from finesweep.sweeps.record import enqueued_values
-from finesweep.sweeps.space import distributions, grid_values
+from finesweep.sweeps.space import distributions, values_of
 from finesweep.training.drawing import Value
 
 Point = tuple[Value, ...]
@@ -36,10 +36,9 @@ class Grid:
     @classmethod
     def of(cls, space: SpaceConfig) -> Grid:
         """The grid a finite space spans; the configuration has refused any other."""
-        return cls(
-            values={name: grid_values(entry) for name, entry in space.entries().items()},
-            distributions=distributions(space),
-        )
+        known = distributions(space)
+        values = {name: tuple(values_of(each)) for name, each in known.items()}
+        return cls(values=values, distributions=known)
 
     def points(self) -> list[Point]:
         """Every point, the last name varying fastest."""

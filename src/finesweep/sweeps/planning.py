@@ -25,6 +25,9 @@ def first_proposals(
     ``earlier`` are the trials that it is warm-started with.
     """
     silence_optuna()
+    if config.sampler.is_grid and config.hypermodel is not None:
+        # What comes next depends on what the hypermodel drew.
+        count = min(count, max(1, len(config.enqueue)))
     study = optuna.create_study(direction=config.experiment.direction)
     enqueue_first(study, config)
     proposals: list[Hyperparameters] = []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.config import SweepConfig
+from finesweep.sweeps.branches import has_branches
 from finesweep.sweeps.grid import Grid
 from finesweep.sweeps.record import is_parked, record_of
 from finesweep.sweeps.samplers import seed_of
@@ -22,10 +24,8 @@ def trials_left(trials: Sequence[FrozenTrial], config: SweepConfig) -> int:
     """How many trials can be started now; running ones are taken as good as done."""
     running, waiting = _count(trials, TrialState.RUNNING), _count(trials, TrialState.WAITING)
     left = max(0, config.trials - trials_done(trials) - running)
-    if config.sampler.name == "grid":
-        left = min(left, waiting + len(Grid.of(config.space).unvisited(trials)))
-    if left > waiting and config.sampler.is_oracle:
-        left = left if _oracle_has_next(trials, config) else waiting
+    if left > waiting:
+        left = int(min(left, waiting + _new_ones(trials, config)))
     if is_out_of_patience(trials, config):
         # What was begun is brought to its end.
         left = min(left, sum(map(is_parked, trials)))
@@ -51,7 +51,7 @@ def describe_end(trials: Sequence[FrozenTrial], config: SweepConfig) -> str:
         return f"all {config.trials} trials are done"
     if is_out_of_patience(trials, config):
         return f"no improvement in {config.patience} trials ({trials_done(trials)} are done)"
-    if config.sampler.name != "grid":
+    if config.sampler.name != "grid" or config.hypermodel is not None:
         return f"{config.sampler.name} has nothing left to try ({trials_done(trials)} are done)"
     points = len(Grid.of(config.space).points())
     return f"all {points} points of the grid are done, fewer than {config.trials} trials"
@@ -62,11 +62,19 @@ def endings(trials: Sequence[FrozenTrial]) -> Counter[str]:
     return Counter(record_of(trial).ending for trial in trials if trial.state.is_finished())
 
 
-def _oracle_has_next(trials: Sequence[FrozenTrial], config: SweepConfig) -> bool:
-    """Whether KerasTuner's oracle would propose a trial now, and not wait for those that run."""
-    from finesweep.sweeps.oracles.sampler import has_next
+def _new_ones(trials: Sequence[FrozenTrial], config: SweepConfig) -> float:
+    """How many trials the sampler would propose now; infinite where it is not known to end."""
+    sampler = config.sampler
+    if sampler.is_grid and config.hypermodel is not None:
+        return math.inf if has_branches(config, trials) else 0
+    if sampler.name == "grid":
+        return len(Grid.of(config.space).unvisited(trials))
+    if sampler.is_oracle:
+        # It loads KerasTuner, and with it TensorFlow.
+        from finesweep.sweeps.oracles.sampler import has_next
 
-    return has_next(config, trials, seed=seed_of(config, len(trials)))
+        return math.inf if has_next(config, trials, seed=seed_of(config, len(trials))) else 0
+    return math.inf
 
 
 def _count(trials: Sequence[FrozenTrial], state: TrialState) -> int:

@@ -16,6 +16,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from finesweep.config import SweepConfig
+from finesweep.sweeps.branches import branch_sampler
 from finesweep.sweeps.grid import Grid, GridSampler
 from finesweep.sweeps.warm_start.earlier import EarlierTrial
 from finesweep.sweeps.warm_start.view import cmaes_sources, warm
@@ -56,6 +57,8 @@ def _build(
                 return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
             case "random":
                 return optuna.samplers.RandomSampler(seed=seed)
+            case "grid" | "keras_tuner.grid" if config.hypermodel is not None:
+                return branch_sampler(config, seed=seed)
             case "grid":
                 return GridSampler(Grid.of(config.space), trials=trials, seed=sampler.seed)
             case "qmc":

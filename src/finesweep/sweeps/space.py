@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import optuna
 from optuna.distributions import (
@@ -15,7 +16,8 @@ from optuna.distributions import (
 
 from finesweep.config import ExperimentConfig, SpaceConfig
 from finesweep.config.space import HYPERPARAMETERS, Entry, FloatChoices, IntChoices, IntRange
-from finesweep.training.drawing import Value
+from finesweep.config.sweep import MOST_GRID_POINTS
+from finesweep.training.drawing import DrawingError, Value
 from finesweep.training.hyperparameters import Hyperparameters
 
 
@@ -51,21 +53,38 @@ def complete(params: Mapping[str, Value], *, experiment: ExperimentConfig) -> Hy
     return own.updated(params)
 
 
-def grid_values(entry: Entry) -> tuple[float, ...]:
-    """Every value an entry can take, as Optuna's distribution holds it.
+def values_of(distribution: BaseDistribution) -> Sequence[Any]:
+    """Every value of a distribution, as Optuna holds it.
 
     Raises:
-        ValueError: there is no end of them; a sweep's configuration refuses such a grid.
+        DrawingError: there is no end of them, or there are more than a grid may have points.
     """
-    if isinstance(entry, FloatChoices | IntChoices):
-        return entry.choices
-    if isinstance(entry, IntRange):
-        return tuple(range(entry.low, entry.high + 1, entry.step or 1))
-    if entry.size is None:
-        raise ValueError(f"a grid needs finitely many values, received {entry.describe()}")
+    if isinstance(distribution, CategoricalDistribution):
+        return tuple(distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return _few_enough(range(distribution.low, distribution.high + 1, distribution.step))
+    assert isinstance(distribution, FloatDistribution)
+    if distribution.single():
+        return (distribution.low,)
+    if distribution.step is None:
+        raise DrawingError(
+            "a grid needs finitely many values, received "
+            f"{distribution.low:g} to {distribution.high:g}; "
+            "give it a step or choices, or take another sampler"
+        )
     # In decimals, as the user wrote them: 0.1 + 2 × 0.1 is 0.3.
-    low, step = Decimal(str(entry.low)), Decimal(str(entry.step))
-    return tuple(float(low + index * step) for index in range(entry.size))
+    low, step = Decimal(str(distribution.low)), Decimal(str(distribution.step))
+    steps = _few_enough(range(int((Decimal(str(distribution.high)) - low) / step) + 1))
+    return tuple(float(low + index * step) for index in steps)
+
+
+def _few_enough(values: range) -> range:
+    if len(values) > MOST_GRID_POINTS:
+        raise DrawingError(
+            f"a grid takes at most {MOST_GRID_POINTS:,} values, received {len(values):,}; "
+            "give it a larger step or choices, or take another sampler"
+        )
+    return values
 
 
 def _suggest(trial: optuna.Trial, name: str, wanted: BaseDistribution) -> None:

@@ -9,7 +9,7 @@ import optuna
 from finesweep.sweeps.ending import RunningTrial
 from finesweep.sweeps.engines._base import Asked, Drawn, Refused
 from finesweep.sweeps.record import note_values
-from finesweep.training.drawing import Value
+from finesweep.training.drawing import ANOTHER_NAME, DrawingError, Value
 
 
 def suggested(study: optuna.Study, running: RunningTrial, asked: Asked) -> Drawn | Refused:
@@ -18,8 +18,12 @@ def suggested(study: optuna.Study, running: RunningTrial, asked: Asked) -> Drawn
     study.sampler = running.sampler
     try:
         return Drawn(value=getattr(running.trial, asked.method)(**asked.arguments))
+    except DrawingError as error:
+        return Refused(reason=str(error))
     except ValueError as error:
-        return Refused(reason=" ".join(str(error).split()))
+        # Optuna's, whose sentences go over several lines.
+        reason = " ".join(str(error).split())
+        return Refused(reason=f"{reason}; {ANOTHER_NAME}")
 
 
 def take_note(running: RunningTrial, values: Mapping[str, Value]) -> None:

@@ -13,12 +13,20 @@ from typing import Any, Protocol, runtime_checkable
 
 Value = bool | int | float | str
 
+ANOTHER_NAME = "give it another name, or ask for it in a conditional_scope"
+"""What helps when a study knows the name with another distribution."""
+
+
+class DrawingError(ValueError):
+    """A value cannot be drawn; the message says what to do."""
+
 
 class Suggests(Protocol):
     """Draws values of one trial: an ``optuna.Trial``, or whatever suggests as one does.
 
     A name that was drawn before, by an earlier attempt too, has the same value again. Raises
-    ``ValueError`` for a distribution that the study cannot take for the name.
+    ``ValueError`` for a distribution that the study cannot take for the name, and ``DrawingError``
+    where the message says what to do.
     """
 
     def suggest_int(

@@ -5,7 +5,8 @@ The script is ``script.json`` in the setup's ``prepared`` directory: what each t
 checkpoint is a config.json and a few bytes of weights, a resume point a few words of JSON.
 
 With ``"draws"`` in the script each trial draws ``units`` and ``kind``, as a hypermodel does, and
-notes them, and a batch size of 99; the script's value is the choices of ``kind``.
+notes them, and a batch size of 99; the script's value is the choices of ``kind``, and ``"units"``
+the most there are of the other.
 
 A deed is done before the second tick. ``die at 6`` does it before the sixth, ``die once`` in the
 first attempt only and ``die 3 times`` in the first three; a file beside the script counts them.
@@ -94,7 +95,7 @@ class ScriptedTrainer:
         number = str(int(resume_point.parent.name.removeprefix("trial-")))
         act = Act.parse(self.script.get(number, self.script.get("default", "")))
         if kinds := self.script.get("draws"):
-            units = self.draws.suggest_int("units [kind=a]", 1, 10**6)
+            units = self.draws.suggest_int("units [kind=a]", 1, self.script.get("units", 10**6))
             kind = self.draws.suggest_categorical("kind", kinds)
             self.draws.note({"units": units, "kind": kind, "batch_size": 99})
         # What a trial of more epochs goes on from is the point of one of fewer.

@@ -8,11 +8,13 @@ combinations are done it knows by the order in which they were. Here they are kn
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from keras_tuner.oracles import GridSearchOracle
+from optuna.distributions import BaseDistribution
 
 from finesweep.sweeps.oracles._base import Proposal
-from finesweep.sweeps.oracles.parameters import Coded, Space, from_oracle
+from finesweep.sweeps.oracles.parameters import Coded, Space, from_oracle, hyperparameters_of
 
 
 class GridProposer:
@@ -44,3 +46,12 @@ class GridProposer:
 
     def _key(self, coded: Coded) -> tuple[object, ...]:
         return tuple(coded.get(name) for name in self._space)
+
+
+def kerastuners_values(distribution: BaseDistribution) -> list[Any]:
+    """The values of a distribution in KerasTuner's order, as Optuna has them: the default first."""
+    space = {"value": distribution}
+    (known,) = hyperparameters_of(space).space
+    coded = dict.fromkeys([known.default, *known.values])
+    # Integers on a log scale may come to the same.
+    return list(dict.fromkeys(from_oracle({"value": one}, space)["value"] for one in coded))
