@@ -80,13 +80,12 @@ def keep(result: Result, folder: Path) -> Path:
 
 
 def compare_with_last(result: Result, folder: Path) -> Comparison | None:
-    """How ``result`` differs from the latest kept one of the same machine kind and geometry."""
-    machine = json.loads(json.dumps(asdict(result.machine)))
+    """How ``result`` differs from the latest kept one of the same machine kind and the same work."""
+    wanted = _kind(json.loads(result.to_json()))
     alike = [
         (kept["date"], file, kept)
         for file in folder.glob("*.json")
-        if (kept := json.loads(file.read_text(encoding="utf-8")))["machine"] == machine
-        and kept["settings"]["geometry"] == result.settings["geometry"]
+        if _kind(kept := json.loads(file.read_text(encoding="utf-8"))) == wanted
     ]
     if not alike:
         return None
@@ -96,6 +95,13 @@ def compare_with_last(result: Result, folder: Path) -> Comparison | None:
         date=date,
         differences=_differences(result.rows, before=kept["ratios"]),
     )
+
+
+def _kind(kept: dict[str, Any]) -> dict[str, Any]:
+    """What must be the same for ratios to be compared: the machine, and all that was measured."""
+    how_often = ("rounds", "quick")
+    work = {name: value for name, value in kept["settings"].items() if name not in how_often}
+    return {"machine": kept["machine"], "work": work}
 
 
 def _differences(rows: Sequence[Row], *, before: dict[str, float]) -> tuple[Difference, ...]:
