@@ -1,9 +1,10 @@
 """What lies between two trials of a kept worker, and what it holds in memory after each.
 
-    python benchmarks/kept_worker.py [--trials 30] [--rows 400]
+    python benchmarks/kept_worker.py [--trials 30] [--rows 400] [--alike]
 
 A real sweep over the bundled headlines with the packaged checkpoint and one worker, whose trials
-differ in batch size, length and learning rate. Times are of the worker's own clock:
+differ in batch size, length and learning rate; with ``--alike`` in the learning rate alone. Times
+are of the worker's own clock:
 
 * evaluate: from the end of the last step to its tick, the measuring of the validation split;
 * tell: until the coordinator's answer;
@@ -89,8 +90,8 @@ if "finesweep.sweeps.worker" in sys.argv[0] or os.environ.get(LOG):
             return self._timed
 
 
-def run(folder: Path, *, trials: int, rows: int, validation: int) -> list[dict[str, Any]]:
-    """Run the sweep; the lines the worker wrote."""
+def run(folder: Path, swept: dict[str, Any]) -> list[dict[str, Any]]:
+    """Run the sweep ``swept``; the lines the worker wrote."""
     from finesweep.cli.preparing import make_ready
     from finesweep.config import load_sweep
     from finesweep.sweeps import run_sweep
@@ -100,7 +101,7 @@ def run(folder: Path, *, trials: int, rows: int, validation: int) -> list[dict[s
 
     log = folder / "log.jsonl"
     file = folder / "sweep.yaml"
-    file.write_text(json.dumps(sweep(trials=trials, rows=rows, validation=validation)))
+    file.write_text(json.dumps(swept))
     config = load_sweep(file, [])
     ready = make_ready(config.experiment, longest=config.longest_max_length)
     engine = LocalEngine(ready.setup, trainer=TRAINER, logs=folder / "logs")
@@ -119,14 +120,14 @@ def run(folder: Path, *, trials: int, rows: int, validation: int) -> list[dict[s
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
-def sweep(*, trials: int, rows: int, validation: int) -> dict[str, Any]:
+def sweep(*, trials: int, rows: int, validation: int, alike: bool) -> dict[str, Any]:
+    shapes = {"batch_size": {"choices": [8, 16, 32]}, "max_length": {"choices": [16, 24, 32]}}
     return {
         "name": "kept-worker",
         "trials": trials,
         "space": {
             "learning_rate": {"low": 1e-5, "high": 1e-4, "log": True},
-            "batch_size": {"choices": [8, 16, 32]},
-            "max_length": {"choices": [16, 24, 32]},
+            **({} if alike else shapes),
         },
         "sampler": {"name": "random", "seed": 7},
         "pruner": {"name": "none"},
@@ -171,11 +172,16 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--rows", type=int, default=400)
     parser.add_argument("--validation", type=int, default=200)
+    parser.add_argument("--alike", action="store_true", help="all trials of one batch shape")
     options = parser.parse_args()
+    swept = sweep(
+        trials=options.trials,
+        rows=options.rows,
+        validation=options.validation,
+        alike=options.alike,
+    )
     with tempfile.TemporaryDirectory(prefix="kept-worker-") as folder:
-        lines = run(
-            Path(folder), trials=options.trials, rows=options.rows, validation=options.validation
-        )
+        lines = run(Path(folder), swept)
     gaps = [parts_between(one, other) for one, other in itertools.pairwise(lines)]
     print(f"\n{len(lines)} trials, seconds from trial to trial")
     print(f"{'part':>16} {'median':>8} {'largest':>8}")

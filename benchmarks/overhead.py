@@ -39,7 +39,7 @@ LABELS = ("plain", "satire")
 class Overhead:
     """One sweep: milliseconds a trial, the median of each window, and the mean of it all.
 
-    ``windows`` are medians by hundreds of trials; ``parts`` are means over the first and the last
+    ``windows`` are medians by hundreds of trials; ``parts`` are medians of the first and the last
     window. ``drained`` is the mean with what waited for MLflow after the last trial counted in.
     ``cpu`` is the processor time of the whole process a trial, packaged models included.
     """

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -36,8 +37,12 @@ class Outcome:
 def sweep(folder: Path, options: argparse.Namespace, pruner: dict[str, Any]) -> Outcome:
     file = folder / f"{pruner['name']}.json"
     file.write_text(json.dumps(sweep_file(options, pruner), indent=2))
+    # A cache of its own: the second must not find the data prepared.
+    variables = {**os.environ, "FINESWEEP_CACHE": str(folder / f"cache-{pruner['name']}")}
     began = time.perf_counter()
-    subprocess.run([*FINESWEEP, "run", str(file), "--workers", "auto"], cwd=folder, check=True)
+    subprocess.run(
+        [*FINESWEEP, "run", str(file), "--workers", "auto"], cwd=folder, env=variables, check=True
+    )
     seconds = time.perf_counter() - began
     shown = json.loads(
         subprocess.run(

@@ -80,7 +80,7 @@ def keep(result: Result, folder: Path) -> Path:
 
 
 def compare_with_last(result: Result, folder: Path) -> Comparison | None:
-    """How ``result`` differs from the latest kept one of the same machine kind and the same work."""
+    """How ``result`` differs from the latest kept one of the same machine kind and work."""
     wanted = _kind(json.loads(result.to_json()))
     alike = [
         (kept["date"], file, kept)

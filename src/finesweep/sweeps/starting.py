@@ -15,7 +15,7 @@ from finesweep.errors import TrackingError
 from finesweep.sweeps.attempts import accumulation_of
 from finesweep.sweeps.ending import RunningTrial
 from finesweep.sweeps.engines._base import Assignment
-from finesweep.sweeps.oracles.continuing import take_over_point
+from finesweep.sweeps.oracles.continuing import lineage, take_over_point
 from finesweep.sweeps.record import failures_of, values_of, write_start
 from finesweep.sweeps.retention import TRIAL_FOLDER
 from finesweep.sweeps.samplers import build_sampler
@@ -73,10 +73,11 @@ class Starter:
         folder.mkdir(parents=True, exist_ok=True)
         for abandoned in folder.glob("attempt-*"):
             shutil.rmtree(abandoned, ignore_errors=True)
-        take_over_point(
-            self._study.get_trials(deepcopy=False)[number], resume_point=folder / RESUME_POINT
-        )
-        start, parts = write_start(trial, run_id=run.run_id), accumulation_of(failures_of(trial))
+        known = self._study.get_trials(deepcopy=False)
+        take_over_point(known[number], resume_point=folder / RESUME_POINT)
+        start = write_start(trial, run_id=run.run_id)
+        # What was too much memory for the trial it goes on from is too much for this one.
+        parts = max(accumulation_of(failures_of(each)) for each in lineage(known[number], known))
         if parts > 1:
             run.set_tags({ACCUMULATION_TAG: str(parts)})
         running = RunningTrial(

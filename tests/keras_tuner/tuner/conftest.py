@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,14 @@ def find_runs() -> FindRuns:
 def load_trials(place: Path) -> LoadTrials:
     """The trials of the study in the project's folder."""
     return lambda: load_study(f"sqlite:///{place}/tuning/toy/optuna.db", "toy").get_trials()
+
+
+@pytest.fixture
+def nobody() -> str:
+    """The URL of a server that is not there."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
 @pytest.fixture

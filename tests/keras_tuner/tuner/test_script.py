@@ -132,3 +132,20 @@ def test_a_search_that_is_killed_anywhere_goes_on(
     assert len(trials) == attempts
     assert all(list(trial.intermediate_values) == [1, 2] for trial in complete)
     assert [trial.params for trial in trials[: len(before)]] == [trial.params for trial in before]
+
+
+def test_the_run_of_a_killed_attempt_is_ended_though_mlflow_was_away_at_the_restart(
+    find_runs: Callable[[], list[Any]],
+    load_trials: Callable[[], list[optuna.trial.FrozenTrial]],
+    monkeypatch: pytest.MonkeyPatch,
+    nobody: str,
+) -> None:
+    killed = run(FUNCTION, DIE="after 1 tuner:Tuner on_epoch_end")
+    assert killed.returncode == -9, killed.stderr
+    assert [run.info.status for run in find_runs()] == ["RUNNING", "RUNNING"]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", nobody)
+    with pytest.warns(RuntimeWarning, match="goes on without"):
+        runpy.run_path(str(FUNCTION))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    again = runpy.run_path(str(FUNCTION))
+    check(again["tuner"].oracle.trials, load_trials(), find_runs())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,14 +27,6 @@ class Curve(Tuner):
         for epoch in (0, 1):
             self.on_epoch_end(trial, None, epoch, logs={"val_loss": x + 1 - epoch})
         return {"val_loss": x}
-
-
-@pytest.fixture
-def nobody() -> str:
-    """The URL of a server that is not there."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
 def check(runs: list[Any], trials: list[optuna.trial.FrozenTrial]) -> None:

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 from finesweep.errors import StudyError
 from finesweep.keras_tuner import Tuner
+from finesweep.sweeps.lock import coordinator_lock
 
 MakeTuner = Callable[..., Tuner]
 LoadTrials = Callable[[], list[optuna.trial.FrozenTrial]]
@@ -288,6 +289,17 @@ def test_a_sampler_of_ones_own_and_an_enqueued_trial(
     trials = optuna.load_study(study_name="toy", storage=url).trials
     assert trials[0].params == {"x": 0.5}
     assert states(trials) == ["COMPLETE"] * 3
+
+
+def test_a_study_that_others_know_of_is_held_like_a_sweeps(make: MakeTuner, place: Path) -> None:
+    url = f"sqlite:///{place}/studies.db"
+    with (
+        coordinator_lock(url, "toy", workdir=place),
+        pytest.raises(StudyError, match="the sweep 'toy' is being run by"),
+    ):
+        make(Parabola, storage=url).search(verbose=0)
+    make(Parabola, storage=url).search(verbose=0)
+    assert len(optuna.load_study(study_name="toy", storage=url).trials) == 3
 
 
 def test_objectives_as_keras_tuner_takes_them(make: MakeTuner, place: Path) -> None:

@@ -15,6 +15,7 @@ from finesweep.errors import InterruptedSweep
 from finesweep.sweeps import run_sweep
 from finesweep.sweeps.engines.local import LocalEngine
 from finesweep.sweeps.oracles.rungs import rung_of
+from finesweep.sweeps.starting import ACCUMULATION_TAG
 from finesweep.sweeps.stopping import StopRequest
 from finesweep.training import TrainingSetup
 
@@ -81,6 +82,20 @@ def test_with_two_workers_nothing_is_lost(continuing: Bench) -> None:
     assert [trial.state for trial in result.trials] == ["completed"] * 5
     ticks = [sorted(trial.intermediate_values) for trial in continuing.study().trials]
     assert ticks.count([5, 6, 7, 8]) == 1
+
+
+def test_a_promoted_trial_takes_parts_of_a_batch_as_the_other_had_to(continuing: Bench) -> None:
+    continuing.script(default="oom")
+    result = continuing.run(hyperband(continuing))
+    assert [trial.state for trial in result.trials] == ["completed"] * 5
+    (promoted,) = [
+        trial
+        for trial in continuing.study().trials
+        if (rung := rung_of(trial)) and rung.continues is not None
+    ]
+    assert result.trials[promoted.number].attempts == 1
+    run = continuing.mlflow_run(result.trials[promoted.number].run_id)
+    assert run.data.tags[ACCUMULATION_TAG] == "2"
 
 
 GOOD = ["good", "great", "win", "sun", "warm"]

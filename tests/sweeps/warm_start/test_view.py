@@ -78,16 +78,23 @@ def test_tpe_counts_earlier_trials_among_those_it_starts_with() -> None:
 def test_a_whole_study_has_its_own_trials_alone(name: str, pruner: str) -> None:
     config = sweep(trials=20, sampler={"name": name}, pruner={"name": pruner})
     study = optuna.create_study(direction="maximize", pruner=build_pruner(config))
+    pruned = []
     for number in range(20):
         trials = study.get_trials(deepcopy=False)
         study.sampler = build_sampler(config, trials, number=number, earlier=earlier())
         trial = study.ask()
-        point = propose(trial, space=config.space, experiment=config.experiment)
-        trial.report(0.5, step=1)
-        assert not trial.should_prune() or number > 4
-        study.tell(trial, 0.9 - abs(point.learning_rate - GOOD_RATE) * 1e4)
+        propose(trial, space=config.space, experiment=config.experiment)
+        # Each worse than all before, and than the earlier ones.
+        value = -1.0 - number
+        trial.report(value, step=5)
+        if trial.should_prune():
+            pruned.append(number)
+        study.tell(trial, value)
     assert [trial.number for trial in study.trials] == list(range(20))
-    assert study.best_trial in study.trials
+    assert (study.best_trial.number, study.best_value) == (0, -1.0)
+    if pruner == "percentile":
+        # It compares from the fifth on: the earlier trials are not among those it has seen.
+        assert pruned == list(range(4, 20))
 
 
 def test_proposals_are_the_same_after_a_break() -> None:

@@ -45,6 +45,14 @@ def take_over_point(trial: FrozenTrial, *, resume_point: Path) -> None:
         partial.replace(resume_point)
 
 
+def lineage(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trial, the one it goes on from, the one that one went on from, and so on."""
+    line = [trial]
+    while (rung := rung_of(line[-1])) is not None and rung.continues is not None:
+        line.append(trials[rung.continues])
+    return line
+
+
 def points_needed(trials: Sequence[FrozenTrial], config: SweepConfig) -> set[int]:
     """The ended trials from whose resume points others may still start."""
     if not config.sampler.is_hyperband:
