@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 import pytest
+from asking_study import HYPERMODEL, sweep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
@@ -15,9 +16,12 @@ from optuna.trial import TrialState
 from sweep_bench import Bench
 
 from finesweep.errors import SweepFailedError
-from finesweep.sweeps.branches import Branches, BranchSampler
+from finesweep.sweeps.branches import BranchSampler, has_branches
 from finesweep.sweeps.progress import describe_end
+from finesweep.sweeps.record import note_values
 from finesweep.sweeps.space import values_of
+
+GRID = sweep("grid", hypermodel=HYPERMODEL)
 
 Tree = dict[Any, Any]
 """A name, and by each of its values what is drawn after it: another such tree, or None."""
@@ -33,13 +37,23 @@ TREES: st.SearchStrategy[Any] = st.recursive(
 ).filter(lambda tree: tree is not None)
 
 
-def draw(trial: optuna.Trial, tree: Tree | None, *, most: int = 99) -> None:
-    """Draw what the tree asks for, ``most`` names; a name is another under each condition."""
+def next_name(params: dict[str, Any], tree: Tree | None) -> tuple[str, list[Any]] | None:
+    """What the tree asks for after ``params``, with its values; a name means its whole path."""
     path = ""
-    while tree is not None and len(trial.params) < most:
+    while tree is not None:
         name = f"{tree['name']}{path}"
-        value = trial.suggest_categorical(name, list(tree["by"]))
-        path, tree = f"{path} {tree['name']}={value}", tree["by"][value]
+        if name not in params:
+            return name, list(tree["by"])
+        path, tree = f"{path} {tree['name']}={params[name]}", tree["by"][params[name]]
+    return None
+
+
+def draw(trial: optuna.Trial, tree: Tree | None, *, most: int = 99) -> bool:
+    """Draw what the tree asks for, ``most`` names at once; whether that is all."""
+    while most and (asked := next_name(trial.params, tree)):
+        trial.suggest_categorical(*asked)
+        most -= 1
+    return next_name(trial.params, tree) is None
 
 
 def leaves(tree: Tree | None, path: str = "") -> Iterator[dict[str, Any]]:
@@ -52,7 +66,7 @@ def leaves(tree: Tree | None, path: str = "") -> Iterator[dict[str, Any]]:
 
 
 def has_next(study: optuna.Study) -> bool:
-    return not Branches(study.get_trials(deepcopy=False), values_of=values_of).are_done
+    return has_branches(GRID, study.get_trials(deepcopy=False))
 
 
 def as_set(points: Any) -> set[tuple[tuple[str, Any], ...]]:
@@ -61,40 +75,116 @@ def as_set(points: Any) -> set[tuple[tuple[str, Any], ...]]:
 
 @settings(max_examples=60, deadline=None)
 @given(tree=TREES, seed=st.none() | st.integers(0, 99), chance=st.randoms(use_true_random=False))
-def test_every_leaf_is_tried_once_however_many_trials_are_open(
+def test_every_leaf_is_tried_once_however_many_trials_draw_at_a_time(
     tree: Tree, seed: int | None, chance: random.Random
 ) -> None:
     study = optuna.create_study(sampler=BranchSampler(values_of=values_of, seed=seed))
-    running: list[optuna.Trial] = []
-    while True:
-        if has_next(study) and len(running) < 3:
-            running.append(study.ask())
-            draw(running[-1], tree)
-        elif running:
-            study.tell(running.pop(chance.randrange(len(running))), 0.0)
-        else:
-            break
     wanted = list(leaves(tree))
+    running: list[optuna.Trial] = []
+    for _ in range(1000):
+        if has_next(study) and len(running) < 3 and chance.random() < 0.7:
+            running.append(study.ask())
+        elif running:
+            trial = chance.choice(running)
+            if draw(trial, tree, most=1) and chance.random() < 0.5:
+                study.tell(trial, 0.0)
+                running.remove(trial)
+        elif not has_next(study):
+            break
+    assert not running
     assert len(study.trials) == len(wanted)
     assert as_set(trial.params for trial in study.trials) == as_set(wanted)
 
 
 @settings(max_examples=60, deadline=None)
-@given(tree=TREES)
-def test_trials_that_break_off_hide_nothing_that_another_has_shown(tree: Tree) -> None:
+@given(tree=TREES, chance=st.randoms(use_true_random=False))
+def test_a_trial_that_breaks_off_hides_nothing(tree: Tree, chance: random.Random) -> None:
+    """Neither behind what others have shown, nor where nobody has been."""
     study = optuna.create_study(sampler=BranchSampler(values_of=values_of, seed=3))
-    first = study.ask()
-    draw(first, tree)
-    for most in range(1, len(first.params)):
-        study.enqueue_trial(first.params)
-        failed = study.ask()
-        draw(failed, tree, most=most)
-        study.tell(failed, state=TrialState.FAIL)
+    broke_off: set[str] = set()
+    for _ in range(200):
+        if not has_next(study):
+            break
+        trial = study.ask()
+        is_whole = draw(trial, tree, most=chance.choice([1, 2, 99]))
+        if is_whole or str(trial.params) in broke_off:
+            draw(trial, tree)
+            study.tell(trial, 0.0)
+        else:
+            broke_off.add(str(trial.params))
+            study.tell(trial, state=TrialState.FAIL)
+    completed = [trial.params for trial in study.trials if trial.state == TrialState.COMPLETE]
+    wanted = list(leaves(tree))
+    assert len(completed) == len(wanted)
+    assert as_set(completed) == as_set(wanted)
+
+
+def test_a_branch_in_which_trials_fail_before_they_are_built_is_left_alone_in_the_end() -> None:
+    tree = {"name": "a", "by": {0: {"name": "b", "by": dict.fromkeys(range(3))}, 1: None}}
+    study = optuna.create_study(sampler=BranchSampler(values_of=values_of, seed=None))
+    tried = []
     while has_next(study):
-        draw(study.ask(), tree)
-    tried = [trial.params for trial in study.trials if trial.state != TrialState.FAIL]
-    assert len(tried) == len(list(leaves(tree)))
-    assert as_set(tried) == as_set(leaves(tree))
+        trial = study.ask()
+        draw(trial, tree, most=1)
+        tried.append(trial.params["a"])
+        study.tell(
+            trial,
+            state=TrialState.FAIL if tried[-1] == 0 else TrialState.COMPLETE,
+            values=None if tried[-1] == 0 else 0.0,
+        )
+    assert tried == [0, 0, 1]
+
+
+def test_a_combination_that_failed_in_training_counts() -> None:
+    study = optuna.create_study(sampler=BranchSampler(values_of=values_of, seed=None))
+    tree = {"name": "a", "by": dict.fromkeys(range(2))}
+    for _ in range(2):
+        trial = study.ask()
+        draw(trial, tree)
+        note_values(trial, trial.params)
+        study.tell(trial, state=TrialState.FAIL)
+    assert [trial.params["a"] for trial in study.trials] == [0, 1]
+    assert not has_next(study)
+
+
+def test_what_is_enqueued_in_part_is_completed_to_something_new() -> None:
+    study = optuna.create_study(sampler=BranchSampler(values_of=values_of, seed=None))
+    for fixed in ({"a": 0, "b": 1}, {"b": 1}):
+        study.enqueue_trial(fixed)
+        trial = study.ask()
+        for name in ("a", "b"):
+            trial.suggest_categorical(name, [0, 1])
+    assert [trial.params for trial in study.trials] == [{"a": 0, "b": 1}, {"a": 1, "b": 1}]
+
+
+def test_a_hypermodel_that_draws_nothing_is_tried_once() -> None:
+    study = optuna.create_study(sampler=BranchSampler(values_of=values_of, seed=0))
+    study.tell(study.ask(), 0.0)
+    assert not has_next(study)
+
+
+def test_code_that_draws_less_than_it_did_repeats_nothing() -> None:
+    study = optuna.create_study(sampler=BranchSampler(values_of=values_of, seed=None))
+    first = study.ask()
+    draw(first, {"name": "a", "by": {0: {"name": "k", "by": {0: None, 1: None}}, 1: None, 2: None}})
+    study.tell(first, 0.0)
+    tried = [first.params["a"]]
+    while has_next(study) and len(tried) < 9:
+        trial = study.ask()
+        draw(trial, {"name": "a", "by": dict.fromkeys(range(3))})
+        tried.append(trial.params["a"])
+        study.tell(trial, 0.0)
+    assert tried == [0, 0, 1, 2]
+
+
+def test_values_that_depend_on_others_come_to_an_end() -> None:
+    study = optuna.create_study(sampler=BranchSampler(values_of=values_of, seed=None))
+    while has_next(study) and len(study.trials) < 9:
+        trial = study.ask()
+        layers = trial.suggest_int("layers", 1, 3)
+        trial.suggest_int("units", 1, layers)
+        study.tell(trial, 0.0)
+    assert len(as_set(trial.params for trial in study.trials)) == len(study.trials) == 6
 
 
 def test_the_order_is_kerastuners_without_a_seed_and_the_seeds_with_one() -> None:
@@ -131,13 +221,17 @@ def test_a_range_without_end_is_told_to_whoever_asks_for_it() -> None:
         study.ask({"dropout": FloatDistribution(0, 1)})
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_sweep_over_a_hypermodel_ends_with_its_grid(bench: Bench, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "pruner"), [(1, "none"), (2, "none"), (1, "hyperband")])
+def test_a_sweep_over_a_hypermodel_ends_with_its_grid(
+    bench: Bench, workers: int, pruner: str
+) -> None:
     bench.script(draws=["a", "b"], units=3)
     config = bench.config(
         space={"batch_size": {"choices": [8, 16]}},
         hypermodel="mine:build_model",
         sampler={"name": "grid"},
+        # Of these two Hyperband shows a sampler a part of the trials only.
+        pruner={"name": pruner},
         trials=50,
     )
     result = bench.run(config, workers=workers)
@@ -147,7 +241,7 @@ def test_a_sweep_over_a_hypermodel_ends_with_its_grid(bench: Bench, workers: int
     assert describe_end(bench.study().trials, config) == result.stopped_by
 
 
-def test_a_sweep_says_which_hyperparameter_has_no_end(bench: Bench) -> None:
+def test_a_sweep_says_what_has_no_end(bench: Bench) -> None:
     bench.script(draws=["a", "b"])
     config = bench.config(
         space={}, hypermodel="mine:build_model", sampler={"name": "grid"}, max_failures=1, retries=0

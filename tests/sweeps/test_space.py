@@ -104,6 +104,14 @@ def test_what_has_no_end_is_no_grid(endless: BaseDistribution, words: str) -> No
         values_of(endless)
 
 
+@pytest.mark.parametrize("parts", [3, 7, 9, 21, 49])
+def test_steps_that_are_no_short_decimals_reach_the_end(parts: int) -> None:
+    held = FloatDistribution(0.0, 1.0, step=1 / parts)
+    values = values_of(held)
+    assert values[-1] == held.high
+    assert all(held._contains(value) for value in values)
+
+
 def test_a_range_of_one_value_has_one() -> None:
     assert tuple(values_of(FloatDistribution(0.5, 0.5))) == (0.5,)
     assert tuple(values_of(IntDistribution(3, 3))) == (3,)

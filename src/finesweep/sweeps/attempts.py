@@ -13,7 +13,12 @@ _PARTS_FOR_LESS_MEMORY = 2
 
 
 def is_tried_again(
-    ending: Ending, *, failures: Failures, hyperparameters: Hyperparameters, retries: int
+    ending: Ending,
+    *,
+    failures: Failures,
+    hyperparameters: Hyperparameters,
+    accumulation: int,
+    retries: int,
 ) -> bool:
     """Whether the trial goes on after an attempt that ended so.
 
@@ -21,6 +26,7 @@ def is_tried_again(
         ending: how the attempt ended.
         failures: how attempts failed before it.
         hyperparameters: the trial's own; a batch of one example cannot be halved.
+        accumulation: in how many parts this attempt computed a batch; halves are not halved again.
         retries: how often a failed trial is tried again.
     """
     if ending in ALWAYS_AGAIN:
@@ -28,7 +34,8 @@ def is_tried_again(
     if ending == "failed":
         return failures.get("failed", 0) < retries
     if ending == "out_of_memory":
-        return not failures.get("out_of_memory") and hyperparameters.batch_size > 1
+        halved = accumulation > 1 or failures.get("out_of_memory")
+        return not halved and hyperparameters.batch_size > 1
     return False
 
 

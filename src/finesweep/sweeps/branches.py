@@ -1,10 +1,10 @@
 """Grid search over a space that shows only as it is drawn: a hypermodel's.
 
 Which hyperparameter comes next depends on the values before it, so the combinations are the leaves
-of a tree, of which the trials so far have shown their own paths. A branch is done when each value
-of each name in it leads to a trial. In which order a trial drew its values not every storage
-remembers; it is not needed either: whoever takes a name that all trials of a branch have, in
-whatever order, finds the same leaves missing.
+of a tree, of which the trials so far have shown their own paths. What is missing in it is counted
+name by name, each time by one that all trials of a branch have. That is the name they drew first as
+long as the storage keeps the order, which Optuna's do. Whichever it is, the same leaves are
+missing, unless the values that a name can have depend on another.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -20,54 +21,79 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.config import SweepConfig
+from finesweep.sweeps.record import drawn_of, enqueued_values
 from finesweep.sweeps.space import values_of
 
 ValuesOf = Callable[[BaseDistribution], Sequence[Any]]
 """The values a grid has of a distribution, in its order; ``DrawingError`` if there is no end."""
 
+# A trial may fail before its model is built for reasons of its own: a branch gets a second chance.
+_FAILURES_THAT_CLOSE = 2
 
+_DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+_OPEN = (TrialState.RUNNING, TrialState.WAITING)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Branches:
-    """The paths that trials have taken.
+    """What the paths of trials leave to try, and how it is judged.
 
-    A trial that runs counts as having drawn all it will draw: what may lie behind it is nobody
-    else's while it does. One that ended before it drew anything says nothing.
+    ``fixed`` are values that are settled before they are drawn. With ``reserves`` a trial that is
+    open, but has not drawn everything, takes one of the leaves before it: which, is not known yet.
     """
 
-    def __init__(self, trials: Sequence[FrozenTrial], *, values_of: ValuesOf) -> None:
-        self._values_of = values_of
-        self._paths = [
-            trial for trial in trials if trial.params or trial.state == TrialState.RUNNING
-        ]
+    values_of: ValuesOf
+    fixed: Mapping[str, Any]
+    reserves: bool = True
 
-    @property
-    def are_done(self) -> bool:
-        """Whether no path is left that is known of."""
-        return self._is_done(self._paths, frozenset())
+    def count_left(self, paths: Sequence[FrozenTrial], known: frozenset[str]) -> int:
+        """How many leaves, at least, are left to whoever asks in the branch of these paths.
 
-    def values_left(
-        self, drawn: Mapping[str, Any], name: str, distribution: BaseDistribution
-    ) -> list[Any]:
-        """The values of ``name`` that lead to something new, after those ``drawn`` already."""
-        here = [path for path in self._paths if drawn.items() <= path.params.items()]
-        known = frozenset([*drawn, name])
-        by_value = _by_value(here, name)
-        values = self._values_of(distribution)
-        return [value for value in values if not self._is_done(by_value.get(value, []), known)]
-
-    def _is_done(self, paths: Sequence[FrozenTrial], known: frozenset[str]) -> bool:
-        """Whether the branch of these paths, which agree on the names ``known``, has no other."""
+        They agree on the names ``known``. A branch that nobody has been in has one.
+        """
         if not paths:
-            return False
+            return 1
         further = Counter(name for path in paths for name in path.params if name not in known)
+        standing = [path for path in paths if path.params.keys() <= known]
+        if any(path.state in _DONE for path in standing):
+            return 0
         if not further:
-            return True
-        # All have the next one but those that ended, or stand, just before it.
+            return self._left_behind(standing)
         ((name, _),) = further.most_common(1)
         by_value = _by_value(paths, name)
-        (newest, *_) = (p for p in reversed(paths) if name in p.params)
-        values = self._values_of(newest.distributions[name])
-        deeper = known | {name}
-        return all(self._is_done(by_value.get(value, []), deeper) for value in values)
+        values = self._values(name, paths)
+        seen = [by_value[value] for value in by_value if value in values]
+        left = len(values) - len(seen)
+        left += sum(self.count_left(branch, known | {name}) for branch in seen)
+        taken = sum(path.state in _OPEN for path in standing) if self.reserves else 0
+        return max(0, left - taken)
+
+    def values_left(
+        self,
+        paths: Sequence[FrozenTrial],
+        drawn: Mapping[str, Any],
+        name: str,
+        values: Sequence[Any],
+    ) -> list[Any]:
+        """Those of the ``values`` of ``name`` that lead to something new, after the ``drawn``."""
+        here = [path for path in paths if drawn.items() <= path.params.items()]
+        by_value = _by_value(here, name)
+        known = frozenset([*drawn, name])
+        return [value for value in values if self.count_left(by_value.get(value, ()), known)]
+
+    def _left_behind(self, standing: Sequence[FrozenTrial]) -> int:
+        """Of a branch where nobody has drawn more: nothing, but for a try after a first failure."""
+        if self.reserves and any(path.state in _OPEN for path in standing):
+            return 0
+        failed = [path for path in standing if path.state == TrialState.FAIL]
+        were_built = any(drawn_of(path) for path in failed)
+        return int(not were_built and len(failed) < _FAILURES_THAT_CLOSE)
+
+    def _values(self, name: str, paths: Sequence[FrozenTrial]) -> Sequence[Any]:
+        if name in self.fixed:
+            return (self.fixed[name],)
+        (newest, *_) = (path for path in reversed(paths) if name in path.params)
+        return self.values_of(newest.distributions[name])
 
 
 class BranchSampler(BaseSampler):
@@ -105,15 +131,24 @@ class BranchSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """A value that leads to something new."""
-        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-        branches = Branches(others, values_of=self._values_of)
-        left = branches.values_left(trial.params, param_name, param_distribution)
-        values = left or list(self._values_of(param_distribution))
+        """A value that leads to something new; if need be, one that leads others to it too."""
+        values = self._values_of(param_distribution)
+        # The study itself: a pruner such as Hyperband lets samplers see a part of the trials only.
+        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        paths = _paths([other for other in trials if other.number != trial.number])
+        fixed = {
+            name: value
+            for name, value in enqueued_values(trial).items()
+            if name not in trial.params
+        }
+        left: list[Any] = []
+        for reserves in (True, False):
+            branches = Branches(values_of=self._values_of, fixed=fixed, reserves=reserves)
+            left = left or branches.values_left(paths, trial.params, param_name, values)
         if self._seed is None:
-            return values[0]
+            return (left or values)[0]
         # Of the name too: a trial that is taken up again may have drawn some of them.
-        return random.Random(f"{self._seed} {param_name}").choice(values)
+        return random.Random(f"{self._seed} {param_name}").choice(left or values)
 
 
 def branch_sampler(config: SweepConfig, *, seed: int) -> BranchSampler:
@@ -124,7 +159,17 @@ def branch_sampler(config: SweepConfig, *, seed: int) -> BranchSampler:
 
 def has_branches(config: SweepConfig, trials: Sequence[FrozenTrial]) -> bool:
     """Whether the grid over a hypermodel has something left that ``trials`` let know of."""
-    return not Branches(trials, values_of=_values_for(config)).are_done
+    branches = Branches(values_of=_values_for(config), fixed={})
+    return branches.count_left(_paths(trials), frozenset()) > 0
+
+
+def _paths(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that say something: all but those that have yet to begin, or failed before."""
+    return [
+        trial
+        for trial in trials
+        if trial.params or trial.state in _DONE or trial.state == TrialState.RUNNING
+    ]
 
 
 def _values_for(config: SweepConfig) -> ValuesOf:

@@ -64,6 +64,7 @@ class RunningTrial:
     hyperparameters: Hyperparameters
     folder: Path
     attempt: int = 1
+    accumulation: int = 1
     reported: set[int] = field(default_factory=set)
     started: float = field(default_factory=monotonic)
     trained: float | None = None
@@ -118,6 +119,7 @@ def end_early(
         verdict.ending,
         failures=failures_of(running.trial),
         hyperparameters=running.hyperparameters,
+        accumulation=running.accumulation,
         retries=retries,
     )
     if again and verdict.ending not in ALWAYS_AGAIN:

@@ -22,7 +22,8 @@ def first_proposals(
 
     They are what the sweep will try as long as the sampler does not learn from results yet: the
     enqueued trials, and the startup trials of TPE and CMA-ES. After those it is a likely example.
-    ``earlier`` are the trials that it is warm-started with.
+    Of a grid over a hypermodel only these are known, or the very first. ``earlier`` are the trials
+    that it is warm-started with.
     """
     silence_optuna()
     if config.sampler.is_grid and config.hypermodel is not None:

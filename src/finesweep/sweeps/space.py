@@ -74,8 +74,9 @@ def values_of(distribution: BaseDistribution) -> Sequence[Any]:
         )
     # In decimals, as the user wrote them: 0.1 + 2 × 0.1 is 0.3.
     low, step = Decimal(str(distribution.low)), Decimal(str(distribution.step))
-    steps = _few_enough(range(int((Decimal(str(distribution.high)) - low) / step) + 1))
-    return tuple(float(low + index * step) for index in steps)
+    # The highest is a whole number of steps away, but for rounding.
+    steps = _few_enough(range(round((Decimal(str(distribution.high)) - low) / step) + 1))
+    return tuple(min(float(low + index * step), distribution.high) for index in steps)
 
 
 def _few_enough(values: range) -> range:

@@ -87,6 +87,7 @@ class Starter:
             hyperparameters=hyperparameters,
             folder=folder,
             attempt=start.attempt,
+            accumulation=parts,
             trained=start.seconds,
             metrics=dict(start.metrics),
             reported=set(trials[number].intermediate_values) if number < len(trials) else set(),

@@ -7,14 +7,21 @@ combinations are done it knows by the order in which they were. Here they are kn
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from keras_tuner.oracles import GridSearchOracle
-from optuna.distributions import BaseDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from finesweep.sweeps.oracles._base import Proposal
 from finesweep.sweeps.oracles.parameters import Coded, Space, from_oracle, hyperparameters_of
+from finesweep.sweeps.space import values_of
 
 
 class GridProposer:
@@ -48,8 +55,23 @@ class GridProposer:
         return tuple(coded.get(name) for name in self._space)
 
 
-def kerastuners_values(distribution: BaseDistribution) -> list[Any]:
-    """The values of a distribution in KerasTuner's order, as Optuna has them: the default first."""
+def kerastuners_values(distribution: BaseDistribution) -> Sequence[Any]:
+    """The values of a distribution in KerasTuner's order, as Optuna has them: the default first.
+
+    Raises:
+        DrawingError: there are more than a grid may have points.
+    """
+    if isinstance(distribution, CategoricalDistribution):
+        return values_of(distribution)
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    return _numbers(distribution)
+
+
+# The same ones are asked for again and again; choices are not kept, for 1 is the same as True.
+@lru_cache(maxsize=1024)
+def _numbers(distribution: IntDistribution | FloatDistribution) -> Sequence[Any]:
+    if distribution.step is not None and not distribution.log:
+        values_of(distribution)  # raises if there are too many
     space = {"value": distribution}
     (known,) = hyperparameters_of(space).space
     coded = dict.fromkeys([known.default, *known.values])
