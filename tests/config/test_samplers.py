@@ -47,14 +47,6 @@ def test_a_mistake_is_told_with_its_field(
     assert words in error.message
 
 
-@pytest.mark.parametrize("name", ["grid", "keras_tuner.grid"])
-def test_no_grid_goes_with_a_hypermodel(refused_sweep: Callable[..., Any], name: str) -> None:
-    text = HYPERBAND.replace("keras_tuner.hyperband", name) + "hypermodel: m:build\n"
-    error = refused_sweep(text)
-    assert error.at.field == "sampler.name"
-    assert "a space that shows trial by trial" in error.message
-
-
 def test_with_a_hypermodel_hyperband_leaves_the_schedule_to_its_code(
     sweep: Callable[..., SweepConfig], tmp_path: Path
 ) -> None:

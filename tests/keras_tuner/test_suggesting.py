@@ -175,7 +175,9 @@ def test_a_space_of_ones_own_is_drawn_by_merging_it() -> None:
 def test_choices_that_differ_from_the_studys_are_refused_with_a_reason() -> None:
     searched = study()
     suggest(searched.ask()).Choice("c", [1, 2])
-    with pytest.raises(TrialError, match="hyperparameter 'c' as the study knows it.*another name"):
+    with pytest.raises(
+        TrialError, match="hyperparameter 'c' as the study can draw it.*another name"
+    ):
         suggest(searched.ask()).Choice("c", [1, 2, 3])
 
 
@@ -189,6 +191,20 @@ def test_what_is_offered_can_be_got_and_gives_way_to_what_is_declared() -> None:
     assert hp.values.keys() == {"learning_rate", "epochs"}
     with pytest.raises(KeyError, match="units does not exist"):
         hp.get("units")
+
+
+def test_whether_a_value_is_offered_can_be_asked_and_it_can_be_got_before_it_is_declared() -> None:
+    from finesweep.keras_tuner.suggesting import SuggestedHyperParameters
+
+    hp = SuggestedHyperParameters(study().ask(), offered={"learning_rate": 0.5, "epochs": 3})
+    assert "learning_rate" in hp
+    assert "units" not in hp
+    assert not hp.values
+    assert hp.get("learning_rate") == 0.5
+    drawn_rate = hp.Float("learning_rate", 0.001, 0.01)
+    assert drawn_rate < 0.5
+    assert hp.get("learning_rate") == hp.Float("learning_rate", 0.001, 0.01) == drawn_rate
+    assert [one.name for one in hp.space] == ["learning_rate"]
 
 
 def test_kerastuners_first_example_and_a_hypermodel_in_plain_optuna() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import asking_study
 import optuna
 import pytest
-from asking_study import HYPERMODEL, ask_and_tell, drawn_names, study_of, sweep
+from asking_study import HYPERMODEL, POOLINGS, ask_and_tell, drawn_names, study_of, sweep
 from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.config import SweepConfig, to_plain
@@ -108,6 +108,9 @@ def test_every_value_lies_in_its_distribution_and_is_of_its_type(course: Course)
         }
         assert {name: trial.distributions[name] for name in space} == space
         for name, value in trial.params.items():
+            if name == "pooling":
+                assert (type(value), value) in [(type(choice), choice) for choice in POOLINGS]
+                continue
             assert type(value) is (four | drawn)[name.partition(" ")[0]]
             distribution = trial.distributions[name]
             assert distribution._contains(distribution.to_internal_repr(value))

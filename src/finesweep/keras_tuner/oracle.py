@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
+import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from optuna.pruners import BasePruner
@@ -155,11 +156,12 @@ class StudyOracle(keras_tuner.Oracle):
         if attempts is None or self._log is None or trial_id not in attempts.running:
             return False
         prefix = f"execution_{execution + 1}/" if execution else ""
-        points = {f"{prefix}{name}": float(value) for name, value in metrics.items()}
+        # A metric by class, as an F1 score without an average, is its mean to KerasTuner.
+        points = {f"{prefix}{name}": float(np.mean(value)) for name, value in metrics.items()}
         self._log.epoch(attempts.number(trial_id), step=epoch, metrics=points)
         if execution or not self.objective.has_value(metrics):
             return False
-        value = float(self.objective.get_value(metrics))
+        value = float(np.mean(self.objective.get_value(metrics)))
         return attempts.report(trial_id, epochs=epoch + 1, value=value)
 
     def is_pruned(self, trial_id: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,18 @@ def locked(folder: Path, *, name: str, storage: str | None) -> Iterator[None]:
         lock.release()
 
 
+def project_folder(directory: str | Path | None, project_name: str | None) -> Path:
+    """Where KerasTuner has the project of these arguments."""
+    return Path(directory or ".") / (project_name or "untitled_project")
+
+
+def refuse_if_searched(folder: Path, *, storage: str | None) -> None:
+    """Raise ``StudyError`` if another process searches in the project in ``folder``."""
+    if folder.is_dir():
+        with locked(folder, name=folder.name, storage=storage):
+            pass
+
+
 def study_url(folder: Path, storage: str | None) -> str:
     """The database of the project's study."""
     return storage or f"sqlite:///{folder.absolute() / STUDY_FILE}"
@@ -82,4 +95,8 @@ def open_project_study(
             "give this search another project_name, or pass overwrite=True"
         )
     study.set_user_attr(_OBJECTIVE, str(objective))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        # Whoever learns from this study must know what its values are.
+        study.set_metric_names([objective.name])
     return study

@@ -22,7 +22,7 @@ import keras_tuner
 from keras_tuner.engine import hyperparameters as kinds
 
 from finesweep.errors import TrialError
-from finesweep.training.drawing import ANOTHER_NAME, DrawingError, Suggests, Value
+from finesweep.training.drawing import ANOTHER_NAME, MIRRORED, DrawingError, Suggests, Value
 
 
 def suggest(trial: Suggests) -> SuggestedHyperParameters:
@@ -40,7 +40,7 @@ class SuggestedHyperParameters(keras_tuner.HyperParameters):
 
     As in KerasTuner a name has one value at a time: asked for again it is the same, and one that is
     not active is None. ``offered`` are values that ``get`` gives although nobody declared them;
-    who declares one of these names draws a value of his own.
+    who declares one of these names, before or after, draws a value of his own.
 
     Declaring raises ``TrialError`` when the trial's study knows the hyperparameter with another
     distribution, one that Optuna cannot take for the same.
@@ -50,13 +50,19 @@ class SuggestedHyperParameters(keras_tuner.HyperParameters):
         super().__init__()
         self._trial = trial
         self._offered = dict(offered or {})
+        self._lent: set[str] = set()
 
     def get(self, name: str) -> Any:
         """The value of a hyperparameter that was declared, or else offered."""
         full = self._get_name(name)
         if full not in self._hps and full in self._offered:
             self._register(kinds.Fixed(full, self._offered[full]))
+            self._lent.add(full)
         return super().get(name)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether ``get`` would give a value; asking takes none."""
+        return self._get_name(name) in self._offered or super().__contains__(name)
 
     def _register(self, hyperparameter: Any, overwrite: bool = False) -> Any:
         del overwrite  # by a default, where the trial's value is what counts
@@ -64,6 +70,17 @@ class SuggestedHyperParameters(keras_tuner.HyperParameters):
         if hyperparameter.name not in self.values and self.is_active(hyperparameter):
             self.values[hyperparameter.name] = self._draw(hyperparameter)
         return super()._register(hyperparameter)
+
+    def _retrieve(self, hyperparameter: Any) -> Any:
+        if hyperparameter.name in self._lent:
+            self._take_back(hyperparameter.name)
+        return super()._retrieve(hyperparameter)
+
+    def _take_back(self, name: str) -> None:
+        """Forget a value that was offered and taken: it is declared now."""
+        self._lent.remove(name)
+        self._space.remove(self._hps.pop(name)[0])
+        del self.values[name]
 
     def _draw(self, hyperparameter: Any) -> Value:
         name = trial_name(hyperparameter)
@@ -153,4 +170,4 @@ def _draw_float(trial: Suggests, name: str, number: Any) -> float:
 
 
 def _mirrored(name: str) -> str:
-    return f"{name} (reverse_log)"
+    return f"{name}{MIRRORED}"

@@ -15,6 +15,7 @@ from optuna.samplers import BaseSampler
 from finesweep.errors import StudyError
 from finesweep.keras_tuner.files import write_json
 from finesweep.keras_tuner.oracle import Conduct, StudyOracle
+from finesweep.keras_tuner.project_study import project_folder, refuse_if_searched
 
 # What the constructors of KerasTuner's tuners take and this one has no use for.
 _ELSEWHERE = {
@@ -95,6 +96,10 @@ class Tuner(keras_tuner.Tuner):
             max_retries_per_trial=max_retries_per_trial,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
+        if options.get("overwrite"):
+            # KerasTuner removes the folder at once, also under a search that is running.
+            folder = project_folder(options.get("directory"), options.get("project_name"))
+            refuse_if_searched(folder, storage=storage)
         super().__init__(oracle, hypermodel, **options)
 
     def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:

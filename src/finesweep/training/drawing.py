@@ -16,6 +16,9 @@ Value = bool | int | float | str
 ANOTHER_NAME = "give it another name, or ask for it in a conditional_scope"
 """What helps when a study knows the name with another distribution."""
 
+MIRRORED = " (reverse_log)"
+"""What Optuna's name of a hyperparameter ends with that is mirrored: low + high less its value."""
+
 
 class DrawingError(ValueError):
     """A value cannot be drawn; the message says what to do."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
+import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -16,6 +17,7 @@ from optuna.trial import TrialState
 from finesweep.errors import StudyError
 from finesweep.keras_tuner import Tuner
 from finesweep.sweeps.lock import coordinator_lock
+from finesweep.sweeps.study import load_study
 
 MakeTuner = Callable[..., Tuner]
 LoadTrials = Callable[[], list[optuna.trial.FrozenTrial]]
@@ -300,6 +302,37 @@ def test_a_study_that_others_know_of_is_held_like_a_sweeps(make: MakeTuner, plac
         make(Parabola, storage=url).search(verbose=0)
     make(Parabola, storage=url).search(verbose=0)
     assert len(optuna.load_study(study_name="toy", storage=url).trials) == 3
+
+
+def test_overwriting_waits_for_the_search_that_runs(
+    make: MakeTuner, load_trials: LoadTrials
+) -> None:
+    class Again(Parabola):
+        def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
+            with pytest.raises(StudyError, match="another process searches in"):
+                make(Parabola, overwrite=True)
+            return super().run_trial(trial)
+
+    make(Again).search(verbose=0)
+    assert states(load_trials()) == ["COMPLETE"] * 3
+
+
+def test_the_study_says_what_its_values_are(make: MakeTuner, place: Path) -> None:
+    make(Parabola).search(verbose=0)
+    study = load_study(f"sqlite:///{place}/tuning/toy/optuna.db", "toy")
+    assert study.metric_names == ["default_objective"]
+
+
+def test_a_metric_by_class_is_its_mean(make: MakeTuner, load_trials: LoadTrials) -> None:
+    class ByClass(Tuner):
+        def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
+            trial.hyperparameters.Float("x", 0.0, 1.0)
+            logs: Any = {"val_f1": np.array([0.25, 0.75]), "val_loss": 1.0}
+            self.on_epoch_end(trial, None, 0, logs=logs)
+            return {"val_f1": 0.5}
+
+    make(ByClass, objective=keras_tuner.Objective("val_f1", "max")).search(verbose=0)
+    assert [trial.intermediate_values for trial in load_trials()] == [{1: 0.5}] * 3
 
 
 def test_objectives_as_keras_tuner_takes_them(make: MakeTuner, place: Path) -> None:

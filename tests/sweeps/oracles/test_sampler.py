@@ -8,7 +8,7 @@ from typing import Any
 
 import optuna
 import pytest
-from asking_study import study_of, sweep
+from asking_study import HYPERMODEL, study_of, sweep
 from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.config import SweepConfig
@@ -189,3 +189,18 @@ def test_no_sampler_of_ours_loads_tensorflow() -> None:
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_random_search_of_a_conditional_space_tries_nothing_twice_and_ends() -> None:
+    """KerasTuner compares all names of a space, of which a trial has drawn some."""
+    config = sweep("keras_tuner.random", hypermodel=HYPERMODEL, space={}, trials=40)
+    study = new_study()
+    while left(study, config):
+        number = len(study.trials)
+        study.sampler = build_sampler(config, study.get_trials(deepcopy=False), number=number)
+        trial = study.ask()
+        if trial.suggest_categorical("a", ["x", "y"]) == "x":
+            trial.suggest_categorical("b [a=x]", [1, 2])
+        study.tell(trial, 1.0)
+    points = [tuple(trial.params.items()) for trial in study.trials]
+    assert len(points) == len(set(points)) == 3

@@ -63,8 +63,12 @@ def draw(hp: Any) -> None:
         hp.Int("width", 1, 64, sampling="log")
 
 
+POOLINGS = [None, "first", 2]
+
+
 def draw_for(trial: optuna.Trial) -> None:
-    """Let the trial draw what ``draw`` asks for."""
+    """Let the trial draw what ``draw`` asks for, and one of choices KerasTuner has no kind for."""
+    trial.suggest_categorical("pooling", POOLINGS)
     # Imports TensorFlow, which most samplers are tested without.
     from finesweep.keras_tuner import suggest
 
@@ -76,7 +80,13 @@ def drawn_names(params: Mapping[str, Any]) -> set[str]:
     mean = {"units [kind=mean]"}
     convolution = {"units [kind=convolution]", "dropout [kind=convolution]"}
     width = {"width"} if params["hidden"] else set()
-    return {"kind", "hidden", *width, *(mean if params["kind"] == "mean" else convolution)}
+    return {
+        "pooling",
+        "kind",
+        "hidden",
+        *width,
+        *(mean if params["kind"] == "mean" else convolution),
+    }
 
 
 def score(params: dict[str, Any]) -> float:

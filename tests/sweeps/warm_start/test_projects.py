@@ -155,7 +155,6 @@ def test_kerastuners_own_files_and_names_are_understood(tmp_path: Path) -> None:
         conditional = next(one for one in hps.space if one.conditions and hps.is_active(one))
         assert trial.others[trial_name(conditional)] == hps.values[conditional.name]
         seen.add(trial_name(conditional))
-        mirrored = trial.others["momentum (reverse_log)"]
-        assert isinstance(mirrored, float)
-        assert 1.0 - mirrored == pytest.approx(hps.values["momentum"])
+        # Between which bounds it is mirrored is the new study's affair.
+        assert trial.others["momentum (reverse_log)"] == hps.values["momentum"]
     assert seen == {"filters [kind=cnn]", "units [kind=mlp]"}

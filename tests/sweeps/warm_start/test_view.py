@@ -8,6 +8,7 @@ from typing import Any
 import optuna
 import pytest
 from earlier_work import GOOD_RATE, good_points, sweep
+from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
 from finesweep.config import SweepConfig
@@ -16,7 +17,9 @@ from finesweep.sweeps.pruners import build_pruner
 from finesweep.sweeps.samplers import build_sampler
 from finesweep.sweeps.space import propose
 from finesweep.sweeps.warm_start.earlier import EarlierTrial
+from finesweep.sweeps.warm_start.studies import _found as found_in_study
 from finesweep.sweeps.warm_start.view import WarmSampler
+from finesweep.sweeps.warm_start.view import _frozen as frozen_trials
 
 SEEDS = range(6)
 NARROW = {"learning_rate": {"low": 1e-5, "high": 1e-4}, "batch_size": {"choices": [8, 16]}}
@@ -175,3 +178,22 @@ def test_the_view_answers_as_a_study_does() -> None:
     assert [trial.number for trial in seen["waiting"]] == [1]
     assert seen["complete"] == 4
     assert (seen["name"], seen["direction"]) == (study.study_name, study.direction)
+
+
+def test_what_was_mirrored_is_mirrored_between_the_bounds_of_now() -> None:
+    """A momentum of 0.8 is one, however wide the range it is drawn from."""
+    name = "momentum (reverse_log)"
+    earlier_study = optuna.create_study(direction="maximize")
+    for number in range(12):
+        trial = earlier_study.ask({name: FloatDistribution(0.1, 0.9, log=True)})
+        earlier_study.tell(trial, number / 20)
+    meant = [1.0 - trial.params[name] for trial in earlier_study.trials]
+    found = [found_in_study(trial, {}) for trial in earlier_study.trials]
+    known = [
+        EarlierTrial(name=one.name, values={}, value=one.value or 0.0, others=dict(one.params))
+        for one in found
+    ]
+    assert [trial.others[name] for trial in known] == pytest.approx(meant)
+    now = FloatDistribution(0.05, 0.99, log=True)
+    shown = frozen_trials(known, {name: now})
+    assert [1.04 - trial.params[name] for trial in shown] == pytest.approx(meant)

@@ -17,7 +17,7 @@ from finesweep.sweeps.oracles._base import Proposer
 from finesweep.sweeps.oracles.brackets import Brackets
 from finesweep.sweeps.oracles.chance import BayesianProposer, RandomProposer
 from finesweep.sweeps.oracles.grid import GridProposer
-from finesweep.sweeps.oracles.history import coded_values, tell
+from finesweep.sweeps.oracles.history import coded_values, drawn_values, tell
 from finesweep.sweeps.oracles.hyperband import HyperbandBegun, HyperbandProposer
 from finesweep.sweeps.oracles.parameters import Space, hyperparameters_of
 
@@ -61,4 +61,6 @@ def build_proposer(
         case _:
             chance = RandomSearchOracle(**common)
             tell(chance, trials, space=space, searched=searched)
-            return RandomProposer(chance, space)
+            return RandomProposer(
+                chance, space, tried=drawn_values(trials, space=space, searched=searched)
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_tuner import Oracle
@@ -12,21 +12,34 @@ from keras_tuner.oracles import BayesianOptimizationOracle
 from finesweep.sweeps.oracles._base import Proposal
 from finesweep.sweeps.oracles.parameters import Coded, Space, from_oracle
 
+# How often known values are drawn before it is given up: KerasTuner's own number.
+_COLLISIONS = 20
+
 
 class RandomProposer:
-    """Draws values that no trial has; gives up when it has drawn known ones too often."""
+    """Draws values that no trial has; gives up when it has drawn known ones too often.
 
-    def __init__(self, oracle: Oracle, space: Space) -> None:
+    ``tried`` are the values that trials drew. In a conditional space these are not all names, and
+    KerasTuner compares all of them; but whatever agrees with what a trial drew draws the same.
+    """
+
+    def __init__(self, oracle: Oracle, space: Space, *, tried: Sequence[Coded]) -> None:
         self._oracle = oracle
         self._space = space
+        self._tried = tried
 
     def propose(self, fixed: Coded) -> Proposal | None:  # noqa: ARG002 (they stay as they are)
         """Values that are new."""
-        return proposal(self._oracle.populate_space("next"), self._space)
+        for _ in range(_COLLISIONS):
+            answer = self._oracle.populate_space("next")
+            values = answer["values"] or {}
+            if not any(coded.items() <= values.items() for coded in self._tried):
+                return proposal(answer, self._space)
+        return None
 
     def has_next(self) -> bool:
         """Whether new values can be found."""
-        return bool(self._oracle.populate_space("next")["status"] == TrialStatus.RUNNING)
+        return self.propose({}) is not None
 
 
 class BayesianProposer:

@@ -44,6 +44,22 @@ def coded_values(trial: FrozenTrial, space: Space) -> Coded:
     return to_oracle({**proposed, **enqueued_values(trial), **trial.params}, space)
 
 
+def drawn_values(
+    trials: Sequence[FrozenTrial], *, space: Space, searched: AbstractSet[str]
+) -> list[Coded]:
+    """What trials have drawn, of those that have drawn all they will, as far as can be told.
+
+    One that runs and has nothing but what is ``searched`` may be about to draw more.
+    """
+    return [
+        to_oracle(trial.params, space)
+        for trial in trials
+        if trial.params
+        and trial.params.keys() <= space.keys()
+        and (trial.state.is_finished() or trial.params.keys() - searched)
+    ]
+
+
 def _known(oracle: Oracle, trial: FrozenTrial, coded: Coded) -> Any:
     hyperparameters = oracle.get_space()
     hyperparameters.values = coded

@@ -17,6 +17,7 @@ from finesweep.config.warm_start import EarlierProject
 from finesweep.errors import StudyError
 from finesweep.sweeps.warm_start.found import FAILED, NOT_ENDED, Findings, FoundTrial
 from finesweep.sweeps.warm_start.names import is_metric
+from finesweep.training.drawing import MIRRORED
 
 ORACLE = "oracle.json"
 TRIALS = "trial_*/trial.json"
@@ -107,7 +108,8 @@ def _found(name: str, state: Mapping[str, Any] | None, config: SweepConfig) -> F
 def _params(state: Mapping[str, Any]) -> dict[str, Any]:
     """The trial's values; epochs that Hyperband gave it are its epochs.
 
-    What Optuna knows by another name, as ``keras_tuner.suggesting`` has it, stands under that too.
+    What Optuna knows by another name, as ``keras_tuner.suggesting`` has it, stands under that too,
+    not mirrored: between which bounds it will be is not known yet.
     """
     hyperparameters = _mapping(state.get("hyperparameters"))
     values = dict(_mapping(hyperparameters.get("values")))
@@ -130,8 +132,7 @@ def _as_drawn(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str,
         conditions = (f"{one['name']}={'|'.join(map(str, one['values']))}" for one in parents)
         name = f"{name} [{', '.join(conditions)}]"
     if config.get("sampling") == "reverse_log" and config.get("step") is None:
-        name = f"{name} (reverse_log)"
-        value = config["min_value"] + config["max_value"] - value
+        name = f"{name}{MIRRORED}"
     return {name: value}
 
 

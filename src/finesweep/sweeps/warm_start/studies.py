@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import optuna
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.config import SweepConfig
@@ -19,6 +20,7 @@ from finesweep.sweeps.warm_start.found import FAILED, NOT_ENDED, PRUNED, Finding
 from finesweep.sweeps.warm_start.names import is_metric
 from finesweep.sweeps.warm_start.remarks import about_data
 from finesweep.sweeps.warm_start.report import SourceReport
+from finesweep.training.drawing import MIRRORED
 
 _UNUSABLE = {
     TrialState.PRUNED: PRUNED,
@@ -162,11 +164,20 @@ def _found(trial: FrozenTrial, fixed: Mapping[str, Any]) -> FoundTrial:
     complete = trial.state == TrialState.COMPLETE
     return FoundTrial(
         name=f"t{trial.number:03d}",
-        params={**fixed, **trial.params, **drawn_of(trial)},
+        params={**fixed, **_params(trial), **drawn_of(trial)},
         value=trial.value if complete else None,
         run_id=trial.user_attrs.get(RUN_ID),
         unusable=None if complete else _UNUSABLE[trial.state],
     )
+
+
+def _params(trial: FrozenTrial) -> dict[str, Any]:
+    """What the trial drew; a value that was mirrored between its bounds as it was meant."""
+    params = dict(trial.params)
+    for name, drawn_from in trial.distributions.items():
+        if name.endswith(MIRRORED) and isinstance(drawn_from, IntDistribution | FloatDistribution):
+            params[name] = drawn_from.low + drawn_from.high - params[name]
+    return params
 
 
 def _label(study: optuna.Study, source: EarlierStorage) -> str:

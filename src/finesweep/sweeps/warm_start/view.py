@@ -6,7 +6,12 @@ from collections.abc import Container, Sequence
 from typing import Any, cast
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import BaseSampler
 from optuna.search_space import intersection_search_space
 from optuna.trial import FrozenTrial, TrialState
@@ -15,6 +20,8 @@ from finesweep.config import SpaceConfig, SweepConfig
 from finesweep.sweeps.space import distributions
 from finesweep.sweeps.warm_start.earlier import EarlierTrial
 from finesweep.sweeps.warm_start.fitting import MisfitError, fit
+from finesweep.sweeps.warm_start.found import Scalar
+from finesweep.training.drawing import MIRRORED
 
 # Samplers that look at results; to the others earlier trials say nothing.
 LEARNING = frozenset({"tpe", "cmaes", "keras_tuner.bayesian"})
@@ -195,7 +202,7 @@ def _as_optunas(
             params[name] = trial.values[name]
         elif name in trial.others:
             try:
-                params[name] = fit(trial.others[name], distribution)
+                params[name] = _fitted(name, trial.others[name], distribution)
             except MisfitError:
                 continue
     return FrozenTrial(
@@ -212,3 +219,11 @@ def _as_optunas(
         system_attrs={},
         intermediate_values={},
     )
+
+
+def _fitted(name: str, value: Scalar, distribution: BaseDistribution) -> Scalar:
+    """The value as the distribution would have proposed it; see ``fit``."""
+    numeric = isinstance(distribution, IntDistribution | FloatDistribution)
+    if numeric and name.endswith(MIRRORED) and isinstance(value, int | float):
+        value = distribution.low + distribution.high - value
+    return fit(value, distribution)
