@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import keras_tuner
 import numpy as np
 import optuna
 import pytest
+import tensorflow as tf
 from optuna.trial import TrialState
 
 from finesweep.errors import StudyError
@@ -422,3 +424,54 @@ def _fixed_space() -> keras_tuner.HyperParameters:
     space = keras_tuner.HyperParameters()
     space.Int("layers", 1, 3)
     return space
+
+
+class OwnLoop(keras_tuner.HyperModel):
+    """KerasTuner's example of a training loop by hand, for a point and a side of a plane."""
+
+    def build(self, hp: Any) -> Any:
+        units = hp.Int("units", 4, 8, step=4)
+        return keras.Sequential(
+            [keras.Input((4,)), keras.layers.Dense(units, "relu"), keras.layers.Dense(1)]
+        )
+
+    def fit(
+        self, hp: Any, model: Any, x: Any, y: Any, validation_data: Any, callbacks: Any = None
+    ) -> float:
+        rows = tf.data.Dataset.from_tensor_slices((x, y)).batch(hp.Int("size", 8, 32, step=8))
+        optimizer = keras.optimizers.Adam(hp.Float("rate", 1e-3, 1e-1, sampling="log"))
+        loss_of = keras.losses.BinaryCrossentropy(from_logits=True)
+        for callback in callbacks:
+            callback.set_model(model)
+        losses = []
+        for epoch in range(2):
+            for points, sides in rows:
+                with tf.GradientTape() as tape:
+                    loss = loss_of(sides[:, None], model(points, training=True))
+                gradients = tape.gradient(loss, model.trainable_variables)
+                optimizer.apply(gradients, model.trainable_variables)
+            points, sides = validation_data
+            losses.append(float(loss_of(sides[:, None], model(points))))
+            for callback in callbacks:
+                callback.on_epoch_end(epoch, logs={"my_metric": losses[-1]})
+        return min(losses)
+
+
+def test_a_training_loop_by_hand(
+    make: MakeTuner, load_trials: LoadTrials, find_runs: FindRuns, data: tuple[Any, Any]
+) -> None:
+    objective = keras_tuner.Objective("my_metric", "min")
+    tuner = make(Tuner, OwnLoop(), objective=objective)
+    tuner.search(*data, validation_data=data)
+    trials = load_trials()
+    assert states(trials) == ["COMPLETE"] * 3
+    for trial in trials:
+        assert list(trial.intermediate_values) == [1, 2]
+        assert trial.value == pytest.approx(min(trial.intermediate_values.values()))
+        assert trial.params.keys() == {"units", "size", "rate"}
+    assert [run.info.status for run in find_runs()] == ["FINISHED"] * 4
+    best = min(trials, key=lambda trial: trial.value or 0.0)
+    assert tuner.get_best_hyperparameters()[0].values == best.params
+    loss_of = keras.losses.BinaryCrossentropy(from_logits=True)
+    loss = float(loss_of(data[1][:, None], tuner.get_best_models()[0](data[0])))
+    assert loss == pytest.approx(best.value, rel=1e-4)
