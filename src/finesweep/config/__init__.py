@@ -6,6 +6,15 @@ absolute and validate it; every mistake becomes a ``ConfigError`` that names fil
 ``differences`` compares two.
 """
 
+from finesweep.config.algorithms import (
+    AshaPruner,
+    HyperbandPruner,
+    MedianPruner,
+    NoPruner,
+    PercentilePruner,
+    PrunerConfig,
+    SamplerConfig,
+)
 from finesweep.config.base import StrictModel
 from finesweep.config.experiment import (
     DataConfig,
@@ -25,18 +34,7 @@ from finesweep.config.space import (
     IntRange,
     SpaceConfig,
 )
-from finesweep.config.sweep import (
-    AshaPruner,
-    EnqueuedTrial,
-    HyperbandPruner,
-    MedianPruner,
-    NoPruner,
-    PercentilePruner,
-    PrunerConfig,
-    RegisterConfig,
-    SamplerConfig,
-    SweepConfig,
-)
+from finesweep.config.sweep import EnqueuedTrial, RegisterConfig, SweepConfig
 
 __all__ = [
     "AshaPruner",

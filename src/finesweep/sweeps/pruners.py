@@ -9,14 +9,14 @@ from __future__ import annotations
 import optuna
 from optuna.pruners import BasePruner
 
-from finesweep.config import SweepConfig
-from finesweep.config.sweep import (
+from finesweep.config import (
     AshaPruner,
     HyperbandPruner,
     MedianPruner,
     NoPruner,
     PercentilePruner,
     PrunerConfig,
+    SweepConfig,
 )
 from finesweep.training.progress import TICKS_PER_EPOCH
 
