@@ -51,13 +51,13 @@ def drawn_values(
 
     One that runs and has nothing but what is ``searched`` may be about to draw more.
     """
-    return [
-        to_oracle(trial.params, space)
+    drawn = [
+        (trial, to_oracle(trial.params, space))
         for trial in trials
-        if trial.params
-        and trial.params.keys() <= space.keys()
-        and (trial.state.is_finished() or trial.params.keys() - searched)
+        if trial.params and (trial.state.is_finished() or trial.params.keys() - searched)
     ]
+    # What the space cannot hold any more it does not propose either.
+    return [coded for trial, coded in drawn if coded.keys() == trial.params.keys()]
 
 
 def _known(oracle: Oracle, trial: FrozenTrial, coded: Coded) -> Any:
