@@ -167,7 +167,7 @@ def test_a_draw_that_is_refused_fails_the_trial(
     engine.answer(0, Refused(reason="units are known otherwise"))
     failed = heard(engine)
     assert isinstance(failed, Failed)
-    assert (failed.kind, failed.reason) == ("ValueError", "units are known otherwise")
+    assert (failed.kind, failed.reason) == ("DrawingError", "units are known otherwise")
     assert engine.idle_slots == 1
 
 
