@@ -46,15 +46,16 @@ class Peers:
 def all_contestants(work: Work, environments: Path, *, gpu: bool, quick: bool) -> list[Contestant]:
     """Everybody.
 
-    bfloat16 takes part where this machine multiplies it fast; a quick run leaves out float32 there.
-    Processes pinned to a core each are for machines without a GPU.
+    bfloat16 takes part where this machine multiplies it fast; a quick run leaves out float32 there,
+    and KerasTuner's search, which spends a minute on what the plain loop does too. Processes pinned
+    to a core each are for machines without a GPU.
     """
     peers = Peers(environments=environments, gpu=gpu, asked=ASKED[work.geometry])
     return [
         *_ours(work),
         *_trainings(work, peers, quick=quick),
         *([] if gpu or work.workers == 1 else [_side_by_side(work, peers)]),
-        *_searches(work, peers),
+        *_searches(work, peers, quick=quick),
     ]
 
 
@@ -120,11 +121,10 @@ def _side_by_side(work: Work, peers: Peers) -> Contestant:
     return peers.contestant(f"trainers-{work.precision}", label, peer)
 
 
-def _searches(work: Work, peers: Peers) -> list[Contestant]:
+def _searches(work: Work, peers: Peers, *, quick: bool) -> list[Contestant]:
     search = partial(Peer, environment="keras", precision=work.precision, search=True)
-    return [
-        peers.contestant("optuna", "Optuna + KerasHub in a loop", search(module="optuna_loop")),
-        peers.contestant(
-            "keras-tuner", "KerasTuner RandomSearch", search(module="keras_tuner_search")
-        ),
-    ]
+    loop = peers.contestant("optuna", "Optuna + KerasHub in a loop", search(module="optuna_loop"))
+    if quick:
+        return [loop]
+    tuner = search(module="keras_tuner_search")
+    return [loop, peers.contestant("keras-tuner", "KerasTuner RandomSearch", tuner)]

@@ -1,8 +1,9 @@
 """Which trials keep their model: the best so many, as far as the disk's limit allows.
 
 The study remembers what is kept (its attribute ``kept``: trial number to bytes), so that a sweep
-that goes on, or is continued with another ``keep_checkpoints``, removes what is too much. A model
-that a registered version points to is not removed from the store, whatever is decided here.
+that goes on, or is continued with another ``keep_checkpoints``, removes what is too much. Nobody
+else writes it while a sweep runs, so it is read once. A model that a registered version points to
+is not removed from the store, whatever is decided here.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Retention:
         self._study = study
         self._config = config
         self._workdir = workdir
+        self._kept = _stored(study)
 
     def is_worth_keeping(self, value: float) -> bool:
         """Whether a trial that completes with ``value`` would be among those that are kept."""
@@ -45,15 +47,15 @@ class Retention:
 
     def note(self, number: int, size: int) -> None:
         """The model of a trial, of ``size`` bytes, is on its way to its run."""
-        self._write({**self._kept(), number: size})
+        self._write({**self._kept, number: size})
 
     def held(self) -> DiskPlan:
         """What the sweep has on disk already, of what it plans to have."""
-        return DiskPlan(models=sum(self._kept().values()), working=self._working())
+        return DiskPlan(models=sum(self._kept.values()), working=self._working())
 
     def tidy(self, remove: Remove) -> None:
         """Let ``remove(number, reason)`` take away the models that are too many, or too much."""
-        kept = self._kept()
+        kept = self._kept
         trials = self._study.get_trials(deepcopy=False)
         ranked = self._ranked([trials[number] for number in kept])
         keep = self._config.keep_checkpoints
@@ -94,12 +96,14 @@ class Retention:
         assert other is not None, "a completed trial has a value"
         return value > other if self._config.experiment.direction == "maximize" else value < other
 
-    def _kept(self) -> dict[int, int]:
-        stored = self._study.user_attrs.get(KEPT, {})
-        return {int(number): size for number, size in stored.items()}
-
     def _write(self, kept: dict[int, int]) -> None:
         self._study.set_user_attr(KEPT, {str(number): size for number, size in kept.items()})
+        self._kept = kept
+
+
+def _stored(study: optuna.Study) -> dict[int, int]:
+    stored = study.user_attrs.get(KEPT, {})
+    return {int(number): size for number, size in stored.items()}
 
 
 def folder_size(folder: Path) -> int:
