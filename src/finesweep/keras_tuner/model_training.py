@@ -99,6 +99,7 @@ class ModelTraining:
             callback=callback,
             parts=accumulation,
         )
+        precision = str(self._model.dtype_policy.compute_dtype)
         try:
             fit(
                 hypermodel,
@@ -111,9 +112,9 @@ class ModelTraining:
             )
             self._finish(callback, measure_again=watches_validation(hypermodel))
         except TrainingEnded:
-            return self._outcome(callback.point, checkpoint=None)
+            return callback.point.outcome(checkpoint=None, precision=precision)
         self._write(output)
-        return self._outcome(callback.point, checkpoint=output)
+        return callback.point.outcome(checkpoint=output, precision=precision)
 
     def _finish(self, callback: TickCallback, *, measure_again: bool) -> None:
         """Measure the model as it is at the end, which may be that of another epoch than the last.
@@ -204,16 +205,6 @@ class ModelTraining:
 
     def _arranged(self, batch: Batch) -> Any:
         return arranged(self._model, batch.input_ids, batch.attention_mask)
-
-    def _outcome(self, point: ResumePoint, *, checkpoint: Path | None) -> FineTuned:
-        return FineTuned(
-            metrics=point.metrics,
-            ticks=point.tick,
-            seconds=point.seconds,
-            stopped=checkpoint is None,
-            checkpoint=checkpoint,
-            precision=str(self._model.dtype_policy.compute_dtype),
-        )
 
 
 def _named(weights: list[Any], optimizer: list[Any]) -> dict[str, Any]:

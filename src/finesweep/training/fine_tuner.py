@@ -23,7 +23,7 @@ from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.memory import give_back_free_memory
 from finesweep.training.precision import dtype_policy, resolve_precision
 from finesweep.training.progress import Answer, EvaluationSplit, FineTuned, Tick, TrainingSetup
-from finesweep.training.resume import BEGINNING, ResumeFile, ResumePoint
+from finesweep.training.resume import BEGINNING, ResumeFile
 from finesweep.training.step import TrainStep
 
 OnTick = Callable[[Tick], Answer]
@@ -120,9 +120,9 @@ class FineTuner:
             if answer == "park" or (answer == "continue" and end_of_epoch):
                 file.save(course.point)
             if answer != "continue":
-                return self._outcome(course.point, checkpoint=None)
+                return course.point.outcome(checkpoint=None, precision=self.precision)
         self.model.save_pretrained(output)
-        return self._outcome(course.point, checkpoint=output)
+        return course.point.outcome(checkpoint=output, precision=self.precision)
 
     def _reset(self, learning_rate: float) -> None:
         for variable, initial in zip(self.model.weights, self._initial_weights, strict=True):
@@ -164,16 +164,6 @@ class FineTuner:
             if not path.startswith("head."):
                 digest.update(variable.numpy().tobytes())
         return digest.hexdigest()
-
-    def _outcome(self, point: ResumePoint, *, checkpoint: Path | None) -> FineTuned:
-        return FineTuned(
-            metrics=point.metrics,
-            ticks=point.tick,
-            seconds=point.seconds,
-            stopped=checkpoint is None,
-            checkpoint=checkpoint,
-            precision=self.precision,
-        )
 
 
 def _out_of_memory(hyperparameters: Hyperparameters, *, accumulation: int) -> OutOfMemoryError:

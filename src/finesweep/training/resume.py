@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from finesweep.training.progress import FineTuned
+
 # 2: batches have other widths than in 1, and so come in another order.
 FORMAT_VERSION = 2
 
@@ -50,6 +52,17 @@ class ResumePoint:
     tick: int
     seconds: float
     metrics: dict[str, float]
+
+    def outcome(self, *, checkpoint: Path | None, precision: str) -> FineTuned:
+        """What a fine-tuning that ends here comes to; one without a ``checkpoint`` was stopped."""
+        return FineTuned(
+            metrics=self.metrics,
+            ticks=self.tick,
+            seconds=self.seconds,
+            stopped=checkpoint is None,
+            checkpoint=checkpoint,
+            precision=precision,
+        )
 
 
 BEGINNING = ResumePoint(examples_seen=0, tick=0, seconds=0.0, metrics={})
