@@ -15,6 +15,8 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from finesweep.errors import StudyError
+from finesweep.sweeps.branches import BranchSampler
+from finesweep.sweeps.space import values_of
 
 SamplerFor = Callable[[int], BaseSampler]
 """The sampler that proposes the trial of a number."""
@@ -84,6 +86,7 @@ def _named(name: str, *, seed: int, number: int) -> BaseSampler:
                     seed=own, independent_sampler=independent, warn_independent_sampling=False
                 )
             case "grid":
-                return optuna.samplers.BruteForceSampler(seed=own)
+                # Optuna's takes an attempt that broke off for one whose names were all there are.
+                return BranchSampler(values_of=values_of, seed=own)
             case _:
                 return optuna.samplers.TPESampler(seed=own)

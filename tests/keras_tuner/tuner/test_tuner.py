@@ -281,6 +281,27 @@ def test_a_grid_is_searched_to_its_end(make: MakeTuner) -> None:
     assert len(tuner.oracle.trials) == 6
 
 
+def test_a_grid_goes_on_after_an_attempt_that_broke_off_before_it_had_drawn_all(
+    make: MakeTuner, load_trials: LoadTrials
+) -> None:
+    class BreaksOff(Tuner):
+        """Draws the second name late, and fails before it does the first time."""
+
+        def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
+            hp = trial.hyperparameters
+            units = hp.Choice("units", [8, 16])
+            if not load_trials()[1:]:
+                raise keras_tuner.errors.FailedTrialError("too early")
+            return float(units + hp.Choice("batch_size", [1, 2]))
+
+    for trials in (1, 50):
+        tuner = make(BreaksOff, sampler="grid", max_trials=trials, max_retries_per_trial=1)
+        tuner.search(verbose=0)
+    complete = [trial for trial in load_trials() if trial.state == TrialState.COMPLETE]
+    points = sorted((t.params["units"], t.params["batch_size"]) for t in complete)
+    assert points == [(8, 1), (8, 2), (16, 1), (16, 2)]
+
+
 def test_a_sampler_of_ones_own_and_an_enqueued_trial(
     make: MakeTuner, load_trials: LoadTrials, place: Path
 ) -> None:
