@@ -70,3 +70,11 @@ def test_hyperband_has_the_experiments_epochs_or_its_own(
 
 def test_kerastuners_grid_takes_a_continuous_range(sweep: Callable[..., SweepConfig]) -> None:
     assert sweep(HYPERBAND.replace("hyperband", "grid")).sampler.is_oracle
+
+
+def test_but_no_range_of_a_million_steps(refused_sweep: Callable[..., Any]) -> None:
+    text = HYPERBAND.replace("hyperband", "grid")
+    stepped = "{low: 1.0e-9, high: 1.0e-3, step: 1.0e-9}"
+    error = refused_sweep(text.replace("{low: 1.0e-5, high: 1.0e-4, log: true}", stepped))
+    assert error.at.field == "space.learning_rate"
+    assert "expected at most 100,000 values, received 1,000,000; write choices" in error.message

@@ -196,10 +196,16 @@ def _enqueue_problems(sweep: SweepConfig) -> list[Problem]:
 
 def _grid_problems(sweep: SweepConfig) -> list[Problem]:
     """A grid needs finitely many points, and not too many."""
-    if sweep.sampler.name != "grid":
-        # KerasTuner's takes ten values of a continuous range, and one point after another.
+    if not sweep.sampler.is_grid:
         return []
     sizes = {name: entry.size for name, entry in sweep.space.entries().items()}
+    if sweep.sampler.is_oracle:
+        # KerasTuner's takes ten values of a continuous range, and one point after another.
+        return [
+            Problem(("space", name), _too_many("values", size))
+            for name, size in sizes.items()
+            if size is not None and size > MOST_GRID_POINTS
+        ]
     endless = [name for name, size in sizes.items() if size is None]
     if endless:
         message = (
@@ -209,12 +215,15 @@ def _grid_problems(sweep: SweepConfig) -> list[Problem]:
         return [Problem(("space", name), message) for name in endless]
     points = math.prod(size for size in sizes.values() if size is not None)
     if points > MOST_GRID_POINTS:
-        message = (
-            f"the grid sampler expected at most {MOST_GRID_POINTS:,} combinations, "
-            f"received {points:,}; write choices, or take another sampler"
-        )
-        return [Problem(("space",), message)]
+        return [Problem(("space",), _too_many("combinations", points))]
     return []
+
+
+def _too_many(what: str, count: int) -> str:
+    return (
+        f"the grid sampler expected at most {MOST_GRID_POINTS:,} {what}, received {count:,}; "
+        "write choices, or take another sampler"
+    )
 
 
 def _rung_problems(sweep: SweepConfig) -> list[Problem]:
