@@ -66,6 +66,19 @@ def test_finished_runs_come_in(store: TrackingStore, experiment: str) -> None:
     )
 
 
+def test_a_run_of_keras_or_of_the_tuner_has_its_metric_by_keras_name(
+    store: TrackingStore, experiment: str
+) -> None:
+    good: dict[str, Any] = {"learning_rate": "3e-5", "batch_size": 16}
+    of_the_tuner = log(store, experiment, accuracy=None, **good)
+    of_keras = log(store, experiment, accuracy=None, **good)
+    for name, value in (("val_accuracy", 0.7), ("best/val_accuracy", 0.8)):
+        store.client.log_metric(of_the_tuner, name, value)
+    store.client.log_metric(of_keras, "val_accuracy", 0.6)
+    warm = read(sweep(warm_start=[f"mlflow:{experiment}"]), URL, store)
+    assert [trial.value for trial in warm.trials] == [0.8, 0.6]
+
+
 def test_the_runs_above_trials_are_none_and_know_the_data(
     store: TrackingStore, experiment: str
 ) -> None:

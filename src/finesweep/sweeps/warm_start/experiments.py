@@ -5,6 +5,7 @@ from __future__ import annotations
 from finesweep.config import SweepConfig
 from finesweep.config.warm_start import EarlierExperiment
 from finesweep.sweeps.warm_start.found import FAILED, NOT_ENDED, PRUNED, Findings, FoundTrial
+from finesweep.sweeps.warm_start.names import result
 from finesweep.sweeps.warm_start.remarks import about_data
 from finesweep.tracking import RecordedRun, TrackingStore, recorded_runs
 
@@ -18,7 +19,8 @@ def read_experiment(
 ) -> Findings:
     """The experiment's runs, with the last value of the metric that this sweep goes by.
 
-    A metric is known by its name alone: MLflow does not say whether more of it is better.
+    Keras' name for it counts too, and so does what ``finesweep.keras_tuner.Tuner`` logs. A metric
+    is known by its name alone: MLflow does not say whether more of it is better.
 
     Raises:
         TrackingError: there is no such experiment, or the store cannot be read.
@@ -37,7 +39,7 @@ def _found(run: RecordedRun, metric: str) -> FoundTrial:
     return FoundTrial(
         name=run.name,
         params=run.params,
-        value=run.metrics.get(metric),
+        value=result(run.metrics, metric),
         run_id=run.run_id,
         unusable=None if usable else _UNUSABLE.get(run.status, NOT_ENDED),
     )
