@@ -32,13 +32,15 @@ class Draws:
         sampler = optuna.samplers.RandomSampler(seed=seed)
         self.trial = optuna.create_study(sampler=sampler).ask()
         self.noted: dict[str, Any] = {}
+        self.trains: list[bool] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.trial, name)
 
-    def note(self, values: Mapping[str, Any]) -> None:
+    def note(self, values: Mapping[str, Any], *, trains: bool = False) -> None:
         assert not self.noted.keys() & values.keys()
         self.noted |= values
+        self.trains.append(trains)
 
 
 class Told(list[Tick]):
@@ -150,6 +152,13 @@ def test_a_fit_that_draws_the_batch_size_itself(run: Run) -> None:
     _, ticks, draws = run("OwnBatches", values=replace(VALUES, epochs=1))
     assert draws.noted["batch_size"] == draws.trial.params["batch_size"] in (16, 32)
     assert [tick.number for tick in ticks] == [1, 2, 3, 4]
+
+
+def test_on_record_is_what_was_drawn_in_the_end_and_that_it_trains(run: Run) -> None:
+    _, _, draws = run("ChangesItsMind", values=replace(VALUES, epochs=1))
+    assert draws.noted["batch_size"] == draws.trial.params["batch_size"] in (14, 28)
+    assert draws.noted["learning_rate"] == draws.trial.params["learning_rate"] > 0.4
+    assert draws.trains.count(True) == 1
 
 
 def test_what_the_sweep_searches_is_not_drawn_again(run: Run) -> None:
@@ -290,6 +299,7 @@ def test_what_cannot_be_built_fails_the_trial(
         run(name, draws=draws)
     assert draws.noted.keys() <= {"units", "max_length"}
     assert ("units" in draws.noted) == (name != "NeedsAnArgument")
+    assert True not in draws.trains
 
 
 def test_a_loss_that_is_not_finite_ends_the_trial(run: Run) -> None:

@@ -207,6 +207,32 @@ def test_whether_a_value_is_offered_can_be_asked_and_it_can_be_got_before_it_is_
     assert [one.name for one in hp.space] == ["learning_rate"]
 
 
+def test_a_value_is_offered_where_get_would_give_it() -> None:
+    from finesweep.keras_tuner.suggesting import SuggestedHyperParameters
+
+    hp = SuggestedHyperParameters(study().ask(), offered={"learning_rate": 0.5})
+    hp.Fixed("kind", "mlp")
+    with hp.conditional_scope("kind", ["cnn"]):
+        hp.Float("learning_rate", 0.001, 0.01)
+    assert "learning_rate" not in hp
+    with pytest.raises(ValueError, match="currently inactive"):
+        hp.get("learning_rate")
+
+
+def test_a_space_that_is_merged_gets_values_of_its_own_for_what_was_lent() -> None:
+    from finesweep.keras_tuner.suggesting import SuggestedHyperParameters
+
+    hp = SuggestedHyperParameters(study().ask(), offered={"learning_rate": 0.5, "epochs": 3})
+    assert (hp.get("learning_rate"), hp.get("epochs")) == (0.5, 3)
+    assert (hp.lent, hp.drawn) == ({"learning_rate": 0.5, "epochs": 3}, {})
+    space = keras_tuner.HyperParameters()
+    space.Float("learning_rate", 0.001, 0.01)
+    hp.merge(space)
+    assert hp.get("learning_rate") < 0.5
+    assert hp.lent == {"epochs": 3}
+    assert list(hp.drawn) == ["learning_rate"]
+
+
 def test_kerastuners_first_example_and_a_hypermodel_in_plain_optuna() -> None:
     def build_model(hp: Any) -> Any:
         layers = [

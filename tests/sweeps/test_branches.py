@@ -18,7 +18,7 @@ from sweep_bench import Bench
 from finesweep.errors import SweepFailedError
 from finesweep.sweeps.branches import BranchSampler, has_branches
 from finesweep.sweeps.progress import describe_end
-from finesweep.sweeps.record import note_values
+from finesweep.sweeps.record import note_training, note_values
 from finesweep.sweeps.space import values_of
 
 GRID = sweep("grid", hypermodel=HYPERMODEL)
@@ -141,10 +141,42 @@ def test_a_combination_that_failed_in_training_counts() -> None:
     for _ in range(2):
         trial = study.ask()
         draw(trial, tree)
-        note_values(trial, trial.params)
+        note_training(trial)
         study.tell(trial, state=TrialState.FAIL)
     assert [trial.params["a"] for trial in study.trials] == [0, 1]
     assert not has_next(study)
+
+
+def test_values_on_record_are_no_proof_that_all_was_drawn() -> None:
+    """A build that raises leaves what it had drawn, and what the sweep's own space had."""
+    study = optuna.create_study(sampler=BranchSampler(values_of=values_of, seed=None))
+    trial = study.ask()
+    trial.suggest_categorical("batch_size", [16, 32])
+    note_values(trial, trial.params)
+    study.tell(trial, state=TrialState.FAIL)
+    again = study.ask()
+    assert again.suggest_categorical("batch_size", [16, 32]) == 16
+
+
+def test_branches_that_were_left_alone_are_told(bench: Bench) -> None:
+    config = bench.config(
+        space={}, hypermodel="mine:build_model", sampler={"name": "grid"}, trials=9
+    )
+    study = optuna.create_study(sampler=BranchSampler(values_of=values_of, seed=None))
+    tree = {"name": "a", "by": {0: None, 1: None, 2: {"name": "b", "by": {0: None}}}}
+    for fails in (True, True, False, True, False):
+        trial = study.ask()
+        draw(trial, tree, most=1 if fails else 2)
+        if fails:
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            study.tell(trial, 0.0)
+    assert [trial.params["a"] for trial in study.trials] == [0, 0, 1, 2, 2]
+    assert not has_next(study)
+    assert describe_end(study.trials, config) == (
+        "grid has nothing left to try (5 are done); one combination was left alone after failing "
+        "twice before training"
+    )
 
 
 def test_what_is_enqueued_in_part_is_completed_to_something_new() -> None:

@@ -17,13 +17,16 @@ class Drawing:
     """Draws from ``draws`` what a hypermodel asks for, and tells it what is in effect.
 
     Of the four that are ``given`` the ``searched`` ones are fixed: the hypermodel gets them
-    whatever it asks for. The others it can get, or draw anew.
+    whatever it asks for. The others it can get, or draw anew: what was only lent is on record when
+    the training begins, and no sooner.
     """
 
     def __init__(self, draws: Draws, given: Hyperparameters, *, searched: tuple[str, ...]) -> None:
         self._draws = draws
         self._given = given
-        self._noted: dict[str, Value] = {}
+        self._lent: dict[str, Value] = {}
+        self._noted: set[str] = set()
+        self._trains = False
         values = given.as_dict()
         self.hp = SuggestedHyperParameters(draws, offered=values)
         for name in searched:
@@ -47,13 +50,26 @@ class Drawing:
         self.note({"max_length": self.hyperparameters.max_length})
         return model
 
-    def note(self, others: Mapping[str, Value] | None = None) -> None:
+    def lend(self, values: Mapping[str, Value]) -> None:
+        """Remember what is given to a training that may or may not go by it."""
+        self._lent |= values
+
+    def begin(self, others: Mapping[str, Value] | None = None) -> None:
+        """The training begins, with ``others`` in effect; may be called again."""
+        begins, self._trains = not self._trains, True
+        self.note({**self._lent, **self.hp.lent, **(others or {})}, trains=begins)
+
+    def conclude(self) -> None:
+        """Put on record what is not yet, however far it came."""
+        self.note({**self._lent, **self.hp.lent})
+
+    def note(self, others: Mapping[str, Value] | None = None, *, trains: bool = False) -> None:
         """Put on record what was drawn since the last time, and ``others`` that are in effect."""
-        values = {**(others or {}), **self.hp.values}
+        values = {**(others or {}), **self.hp.drawn}
         new = {name: value for name, value in values.items() if name not in self._noted}
-        if new:
-            self._noted |= new
-            self._draws.note(new)
+        if new or trains:
+            self._noted |= new.keys()
+            self._draws.note(new, trains=trains)
 
     @property
     def hyperparameters(self) -> Hyperparameters:

@@ -54,14 +54,16 @@ def fit(
     training: Training,
     go_on: Callable[[], int],
     keep_no_more: Callable[[], None],
-    note: Callable[[dict[str, int]], None],
+    lend: Callable[[dict[str, int]], None],
+    begin: Callable[[dict[str, int]], None],
 ) -> None:
     """Train ``model``.
 
     ``go_on`` restores the model to a resume point, if there is one, and returns the epoch to begin
     at; it is asked as soon as it is certain that somebody skips the epochs before. ``keep_no_more``
     is called when ``model.fit`` is called a second time: a resume point of then could not say so.
-    ``note`` is told the batch size and the epochs that are in effect, where that is known.
+    ``lend`` is told the batch size and the epochs that the hypermodel's ``fit`` is given, and
+    ``begin`` those that are in effect when ``model.fit`` is first called.
     """
     # Before the optimizer is built, which going on from a resume point does.
     _accumulates(model, parts=training.parts)
@@ -77,8 +79,8 @@ def fit(
         optional["initial_epoch"] = go_on()
     given = {name: value for name, value in given.items() if takes_all or name in named}
     given |= {name: value for name, value in optional.items() if name in named}
-    note({name: given[name] for name in ("batch_size", "epochs") if name in given})
-    with _defaults(model, training, go_on=go_on, keep_no_more=keep_no_more, note=note):
+    lend({name: given[name] for name in ("batch_size", "epochs") if name in given})
+    with _defaults(model, training, go_on=go_on, keep_no_more=keep_no_more, begin=begin):
         hypermodel.fit(hp, model, training.x, training.y, **given)
 
 
@@ -89,7 +91,7 @@ def _defaults(
     *,
     go_on: Callable[[], int],
     keep_no_more: Callable[[], None],
-    note: Callable[[dict[str, int]], None],
+    begin: Callable[[dict[str, int]], None],
 ) -> Iterator[None]:
     """``model.fit`` with the trial's batch size and epochs; its first call goes on where it can."""
     original, values, calls = model.fit, training.hyperparameters, 0
@@ -107,7 +109,7 @@ def _defaults(
             if _accumulates(model, parts=training.parts):
                 given["batch_size"] = math.ceil(given["batch_size"] / training.parts)
         if calls == 1:
-            note(effective)
+            begin(effective)
             if "initial_epoch" not in given:
                 given["initial_epoch"] = go_on()
         elif calls == 2:

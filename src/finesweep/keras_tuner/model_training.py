@@ -84,7 +84,7 @@ class ModelTraining:
         """Train to the end, or to the tick that ends it."""
 
         def tell(tick: Tick) -> Answer:
-            self._drawing.note()
+            self._drawing.begin()
             return on_tick(tick)
 
         train = self._whole(self._texts.train)
@@ -108,7 +108,8 @@ class ModelTraining:
                 training=training,
                 go_on=lambda: self._go_on(callback),
                 keep_no_more=self._keep_no_more,
-                note=self._drawing.note,
+                lend=self._drawing.lend,
+                begin=self._drawing.begin,
             )
             self._finish(callback, measure_again=watches_validation(hypermodel))
         except TrainingEnded:

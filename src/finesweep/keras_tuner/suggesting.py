@@ -55,32 +55,47 @@ class SuggestedHyperParameters(keras_tuner.HyperParameters):
     def get(self, name: str) -> Any:
         """The value of a hyperparameter that was declared, or else offered."""
         full = self._get_name(name)
-        if full not in self._hps and full in self._offered:
+        if self._is_offered(full):
             self._register(kinds.Fixed(full, self._offered[full]))
             self._lent.add(full)
         return super().get(name)
 
     def __contains__(self, name: str) -> bool:
         """Whether ``get`` would give a value; asking takes none."""
-        return self._get_name(name) in self._offered or super().__contains__(name)
+        full = self._get_name(name)
+        return full in self.values or self._is_offered(full)
+
+    @property
+    def lent(self) -> dict[str, Value]:
+        """The values that ``get`` gave of those offered, and that nobody has declared since."""
+        return {name: self.values[name] for name in self.values if name in self._lent}
+
+    @property
+    def drawn(self) -> dict[str, Value]:
+        """The values of what was declared, as far as it is active."""
+        return {name: self.values[name] for name in self.values if name not in self._lent}
+
+    def _is_offered(self, full: str) -> bool:
+        return full not in self._hps and full in self._offered
 
     def _register(self, hyperparameter: Any, overwrite: bool = False) -> Any:
         del overwrite  # by a default, where the trial's value is what counts
         self._validate_name(hyperparameter.name)
+        self._take_back(hyperparameter.name)
         if hyperparameter.name not in self.values and self.is_active(hyperparameter):
             self.values[hyperparameter.name] = self._draw(hyperparameter)
         return super()._register(hyperparameter)
 
     def _retrieve(self, hyperparameter: Any) -> Any:
-        if hyperparameter.name in self._lent:
-            self._take_back(hyperparameter.name)
+        self._take_back(hyperparameter.name)
         return super()._retrieve(hyperparameter)
 
     def _take_back(self, name: str) -> None:
-        """Forget a value that was offered and taken: it is declared now."""
-        self._lent.remove(name)
-        self._space.remove(self._hps.pop(name)[0])
-        del self.values[name]
+        """Forget a value that was offered and taken, if it was: it is declared now."""
+        if name in self._lent:
+            self._lent.remove(name)
+            self._space.remove(self._hps.pop(name)[0])
+            del self.values[name]
 
     def _draw(self, hyperparameter: Any) -> Value:
         name = trial_name(hyperparameter)

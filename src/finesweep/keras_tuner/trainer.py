@@ -91,7 +91,7 @@ class HyperModelTrainer:
                 "batch_size or max_length, or narrow the hypermodel"
             ) from exc
         finally:
-            drawing.note()
+            drawing.conclude()
 
     def evaluate(
         self, checkpoint: Path, *, max_length: int, split: EvaluationSplit

@@ -43,9 +43,9 @@ class PipeDraws:
         """One of ``choices``."""
         return self._drawn("suggest_categorical", name=name, choices=list(choices))
 
-    def note(self, values: Mapping[str, Value]) -> None:
+    def note(self, values: Mapping[str, Value], *, trains: bool = False) -> None:
         """Have hyperparameters that are in effect put on record."""
-        self._tell(Noted(trial=self._trial, values=dict(values)))
+        self._tell(Noted(trial=self._trial, values=dict(values), trains=trains))
 
     def _drawn(self, method: Suggestion, **arguments: Any) -> Any:
         """The value; ``DrawingError`` where the study cannot take what is asked for."""

@@ -21,13 +21,13 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.config import SweepConfig
-from finesweep.sweeps.record import drawn_of, enqueued_values
+from finesweep.sweeps.record import enqueued_values, has_trained
 from finesweep.sweeps.space import values_of
 
 ValuesOf = Callable[[BaseDistribution], Sequence[Any]]
 """The values a grid has of a distribution, in its order; ``DrawingError`` if there is no end."""
 
-# A trial may fail before its model is built for reasons of its own: a branch gets a second chance.
+# A trial may fail before it trains for reasons of its own: a branch gets a second chance.
 _FAILURES_THAT_CLOSE = 2
 
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -86,8 +86,8 @@ class Branches:
         if self.reserves and any(path.state in _OPEN for path in standing):
             return 0
         failed = [path for path in standing if path.state == TrialState.FAIL]
-        were_built = any(drawn_of(path) for path in failed)
-        return int(not were_built and len(failed) < _FAILURES_THAT_CLOSE)
+        closed = any(map(has_trained, failed)) or len(failed) >= _FAILURES_THAT_CLOSE
+        return int(not closed)
 
     def _values(self, name: str, paths: Sequence[FrozenTrial]) -> Sequence[Any]:
         if name in self.fixed:
@@ -161,6 +161,20 @@ def has_branches(config: SweepConfig, trials: Sequence[FrozenTrial]) -> bool:
     """Whether the grid over a hypermodel has something left that ``trials`` let know of."""
     branches = Branches(values_of=_values_for(config), fixed={})
     return branches.count_left(_paths(trials), frozenset()) > 0
+
+
+def left_alone(trials: Sequence[FrozenTrial]) -> int:
+    """How many branches are closed because trials failed in them before they trained."""
+    failed = Counter(
+        frozenset(trial.params.items())
+        for trial in trials
+        if trial.params and trial.state == TrialState.FAIL and not has_trained(trial)
+    )
+    others = [trial.params.items() for trial in trials]
+    return sum(
+        count >= _FAILURES_THAT_CLOSE and not any(point < other for other in others)
+        for point, count in failed.items()
+    )
 
 
 def _paths(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

@@ -197,7 +197,7 @@ class Coordinator:
                 running = self._running[event.trial]
                 self._engine.answer(event.trial, suggested(self._study, running, event))
             case Noted():
-                take_note(self._running[event.trial], event.values)
+                take_note(self._running[event.trial], event)
             case Finished():
                 self._on_finished(self._running[event.trial], event.result)
             case Failed() | Died():

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.config import SweepConfig
-from finesweep.sweeps.branches import has_branches
+from finesweep.sweeps.branches import has_branches, left_alone
 from finesweep.sweeps.grid import Grid
 from finesweep.sweeps.record import is_parked, record_of
 from finesweep.sweeps.samplers import seed_of
@@ -51,10 +51,19 @@ def describe_end(trials: Sequence[FrozenTrial], config: SweepConfig) -> str:
         return f"all {config.trials} trials are done"
     if is_out_of_patience(trials, config):
         return f"no improvement in {config.patience} trials ({trials_done(trials)} are done)"
-    if config.sampler.name != "grid" or config.hypermodel is not None:
-        return f"{config.sampler.name} has nothing left to try ({trials_done(trials)} are done)"
+    nothing = f"{config.sampler.name} has nothing left to try ({trials_done(trials)} are done)"
+    if config.hypermodel is not None:
+        alone = left_alone(trials) if config.sampler.is_grid else 0
+        return f"{nothing}; {_left_alone_in_words(alone)}" if alone else nothing
+    if config.sampler.name != "grid":
+        return nothing
     points = len(Grid.of(config.space).points())
     return f"all {points} points of the grid are done, fewer than {config.trials} trials"
+
+
+def _left_alone_in_words(branches: int) -> str:
+    which = "one combination was" if branches == 1 else f"{branches} combinations were"
+    return f"{which} left alone after failing twice before training"
 
 
 def endings(trials: Sequence[FrozenTrial]) -> Counter[str]:

@@ -2,7 +2,8 @@
 
 Kept in user attributes of the Optuna trial: ``run_id``, its MLflow run; ``record``, how its last
 attempt ended; ``failures``, how many attempts before it failed, by kind; ``values``, the
-hyperparameters that a hypermodel drew, under the names and with the values people know.
+hyperparameters that a hypermodel drew, under the names and with the values people know;
+``trained``, that an attempt got so far as to train: it had drawn all there was to draw.
 
 A trial keeps its number and its run for life. An attempt that is to be followed by another puts the
 trial back to WAITING, and the next ask takes it up again: such a trial is *parked*. The record is
@@ -29,6 +30,7 @@ RUN_ID = "run_id"
 RECORD = "record"
 FAILURES = "failures"
 VALUES = "values"
+TRAINED = "trained"
 
 # What Optuna puts an enqueued trial's values under.
 _FIXED_PARAMS = "fixed_params"
@@ -89,6 +91,16 @@ def failures_of(trial: optuna.Trial | FrozenTrial) -> Failures:
 def note_values(trial: optuna.Trial, values: Mapping[str, Value]) -> None:
     """Note hyperparameters that are in effect; those noted before stay."""
     trial.set_user_attr(VALUES, {**trial.user_attrs.get(VALUES, {}), **values})
+
+
+def note_training(trial: optuna.Trial) -> None:
+    """Note that a hypermodel has drawn all it will, and is trained."""
+    trial.set_user_attr(TRAINED, True)
+
+
+def has_trained(trial: optuna.Trial | FrozenTrial) -> bool:
+    """Whether a hypermodel's trial came so far; in a sweep without one nobody says so."""
+    return TRAINED in trial.user_attrs
 
 
 def values_of(trial: optuna.Trial | FrozenTrial) -> dict[str, Value]:

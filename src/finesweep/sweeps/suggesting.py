@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import optuna
 
 from finesweep.sweeps.ending import RunningTrial
-from finesweep.sweeps.engines._base import Asked, Drawn, Refused
-from finesweep.sweeps.record import note_values
-from finesweep.training.drawing import ANOTHER_NAME, DrawingError, Value
+from finesweep.sweeps.engines._base import Asked, Drawn, Noted, Refused
+from finesweep.sweeps.record import has_trained, note_training, note_values
+from finesweep.training.drawing import ANOTHER_NAME, DrawingError
 
 
 def suggested(study: optuna.Study, running: RunningTrial, asked: Asked) -> Drawn | Refused:
@@ -26,11 +24,14 @@ def suggested(study: optuna.Study, running: RunningTrial, asked: Asked) -> Drawn
         return Refused(reason=f"{reason}; {ANOTHER_NAME}")
 
 
-def take_note(running: RunningTrial, values: Mapping[str, Value]) -> None:
+def take_note(running: RunningTrial, noted: Noted) -> None:
     """Put on record what is in effect in a trial; one of the four takes the place of what it was.
 
     The study is told last: what it knows, the run has been told.
     """
-    running.run.log_params(values)
-    note_values(running.trial, values)
-    running.hyperparameters = running.hyperparameters.updated(values)
+    if noted.values:
+        running.run.log_params(noted.values)
+        note_values(running.trial, noted.values)
+        running.hyperparameters = running.hyperparameters.updated(noted.values)
+    if noted.trains and not has_trained(running.trial):
+        note_training(running.trial)

@@ -49,8 +49,11 @@ class Suggests(Protocol):
 class Draws(Suggests, Protocol):
     """The trial of a sweep, as the trainer that runs it sees it."""
 
-    def note(self, values: Mapping[str, Value]) -> None:
-        """Put hyperparameters on record that are in effect, under the names people know."""
+    def note(self, values: Mapping[str, Value], *, trains: bool = False) -> None:
+        """Put hyperparameters on record that are in effect, under the names people know.
+
+        ``trains`` says that the training begins: all that it depends on has been drawn.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

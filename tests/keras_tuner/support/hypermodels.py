@@ -77,6 +77,20 @@ class OwnBatches(keras_tuner.HyperModel):
         return model.fit(*args, batch_size=hp.Choice("batch_size", [16, 32]), **kwargs)
 
 
+class ChangesItsMind(keras_tuner.HyperModel):
+    """Gets in ``build`` what it declares in ``fit``, and declares what ``fit`` is given."""
+
+    def build(self, hp: Any) -> Any:
+        model = build_model(hp)
+        model.optimizer.learning_rate = hp.get("learning_rate")
+        return model
+
+    def fit(self, hp: Any, model: Any, *args: Any, batch_size: int, **kwargs: Any) -> Any:
+        del batch_size
+        model.optimizer.learning_rate = hp.Float("learning_rate", 0.5, 0.6)
+        return model.fit(*args, batch_size=hp.Choice("batch_size", [14, 28]), **kwargs)
+
+
 class TwoStages(keras_tuner.HyperModel):
     """Trains twice, the second time at another rate."""
 

@@ -15,6 +15,7 @@ from finesweep.config import SweepConfig
 from finesweep.sweeps.oracles.building import build_proposer
 from finesweep.sweeps.planning import first_proposals
 from finesweep.sweeps.progress import describe_end, trials_left
+from finesweep.sweeps.record import note_training
 from finesweep.sweeps.samplers import build_sampler
 from finesweep.sweeps.space import distributions, propose
 from finesweep.sweeps.study import enqueue_first, next_number, park
@@ -204,3 +205,27 @@ def test_a_random_search_of_a_conditional_space_tries_nothing_twice_and_ends() -
         study.tell(trial, 1.0)
     points = [tuple(trial.params.items()) for trial in study.trials]
     assert len(points) == len(set(points)) == 3
+
+
+def test_a_trial_that_fails_before_it_trains_closes_no_part_of_a_random_search() -> None:
+    """It might have drawn more; what was trained, and failed, is not tried again."""
+    config = sweep(
+        "keras_tuner.random",
+        hypermodel=HYPERMODEL,
+        space={"batch_size": {"choices": [16, 32]}},
+        trials=40,
+    )
+    study = new_study()
+    for size in (16, 32):
+        study.enqueue_trial({"batch_size": size})
+        trial = study.ask()
+        trial.suggest_categorical("batch_size", [16, 32])
+        study.tell(trial, state=TrialState.FAIL)
+    assert left(study, config)
+    for size in (16, 32):
+        study.enqueue_trial({"batch_size": size})
+        trial = study.ask()
+        trial.suggest_categorical("batch_size", [16, 32])
+        note_training(trial)
+        study.tell(trial, state=TrialState.FAIL)
+    assert not left(study, config)

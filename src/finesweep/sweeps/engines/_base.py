@@ -99,10 +99,14 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Noted:
-    """Hyperparameters that the worker drew, or was given and uses; it does not wait."""
+    """Hyperparameters that the worker drew, or was given and uses; it does not wait.
+
+    ``trains`` says that all have been drawn, and the training begins.
+    """
 
     trial: int
     values: Mapping[str, Value]
+    trains: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from keras_tuner.oracles import (
     GridSearchOracle,
     RandomSearchOracle,
 )
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.config import SweepConfig
 from finesweep.sweeps.oracles._base import Proposer
@@ -20,6 +20,7 @@ from finesweep.sweeps.oracles.grid import GridProposer
 from finesweep.sweeps.oracles.history import coded_values, drawn_values, tell
 from finesweep.sweeps.oracles.hyperband import HyperbandBegun, HyperbandProposer
 from finesweep.sweeps.oracles.parameters import Space, hyperparameters_of
+from finesweep.sweeps.record import has_trained
 
 
 def build_proposer(
@@ -38,12 +39,13 @@ def build_proposer(
         "seed": seed or 1,
     }
     searched = config.space.entries().keys()
+    telling = _telling(trials, config)
     match config.sampler.name:
         case "keras_tuner.bayesian":
             bayesian = BayesianOptimizationOracle(
                 num_initial_points=config.sampler.n_startup_trials, **common
             )
-            tell(bayesian, trials, space=space, searched=searched)
+            tell(bayesian, telling, space=space, searched=searched)
             return BayesianProposer(bayesian, space)
         case "keras_tuner.hyperband":
             brackets = Brackets.of(config)
@@ -60,7 +62,17 @@ def build_proposer(
             return GridProposer(GridSearchOracle(**common), space, visited=visited)
         case _:
             chance = RandomSearchOracle(**common)
-            tell(chance, trials, space=space, searched=searched)
+            tell(chance, telling, space=space, searched=searched)
             return RandomProposer(
-                chance, space, tried=drawn_values(trials, space=space, searched=searched)
+                chance, space, tried=drawn_values(telling, space=space, searched=searched)
             )
+
+
+def _telling(trials: Sequence[FrozenTrial], config: SweepConfig) -> Sequence[FrozenTrial]:
+    """The trials whose values say where there is nothing new.
+
+    Not those of a hypermodel that failed before they trained: they might have drawn more.
+    """
+    if config.hypermodel is None:
+        return trials
+    return [trial for trial in trials if trial.state != TrialState.FAIL or has_trained(trial)]
