@@ -7,15 +7,16 @@ trial's number: a search that was interrupted draws nothing twice. Pruners count
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.errors import StudyError
-from finesweep.sweeps.branches import BranchSampler
+from finesweep.sweeps.branches import BranchSampler, leads_on
 from finesweep.sweeps.space import values_of
 
 SamplerFor = Callable[[int], BaseSampler]
@@ -31,7 +32,8 @@ _PRUNERS: dict[str, Callable[[], BasePruner]] = {
     "asha": lambda: optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
     "hyperband": lambda: optuna.pruners.HyperbandPruner(min_resource=1, reduction_factor=3),
 }
-_SAMPLERS = ("tpe", "random", "qmc", "cmaes", "grid")
+GRID = "grid"
+_SAMPLERS = ("tpe", "random", "qmc", "cmaes", GRID)
 
 
 def check_sampler(sampler: str | BaseSampler) -> None:
@@ -47,6 +49,13 @@ def sampler_for(sampler: str | BaseSampler, *, seed: int) -> SamplerFor:
     if isinstance(sampler, BaseSampler):
         return lambda _number: sampler
     return lambda number: _named(sampler, seed=seed, number=number)
+
+
+def has_next(sampler: str | BaseSampler, trials: Sequence[FrozenTrial]) -> bool:
+    """Whether something is left to try; only the grid comes to an end."""
+    if sampler != GRID or any(trial.state == TrialState.WAITING for trial in trials):
+        return True
+    return leads_on(trials, values_of=values_of)
 
 
 def pruner_of(pruner: str | BasePruner | None) -> BasePruner:

@@ -54,11 +54,21 @@ def outcome_of(trial: FrozenTrial) -> Outcome:
 
 
 class Attempts:
-    """Begins and ends attempts in a study; for whoever holds the search's lock."""
+    """Begins and ends attempts in a study; for whoever holds the search's lock.
 
-    def __init__(self, study: optuna.Study, *, sampler: SamplerFor) -> None:
+    The study knows of the hyperparameters that are ``tuned``; None for all.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        *,
+        sampler: SamplerFor,
+        tuned: keras_tuner.HyperParameters | None = None,
+    ) -> None:
         self._study = study
         self._sampler = sampler
+        self._tuned = tuned
         self._running: dict[str, optuna.Trial] = {}
         # Trials whose training goes on though it was asked to stop.
         self._deaf: set[str] = set()
@@ -71,6 +81,10 @@ class Attempts:
     def number(self, trial_id: str) -> int:
         """The number that a running attempt has in the study."""
         return int(self._running[trial_id].number)
+
+    def trials(self) -> list[FrozenTrial]:
+        """All attempts there are."""
+        return list(self._study.get_trials(deepcopy=False))
 
     def propose(self, trial_id: str, space: Sequence[Any]) -> dict[str, Any]:
         """Begin an attempt with values that the sampler, or whoever enqueued them, proposes.
@@ -87,7 +101,7 @@ class Attempts:
 
     def begin(self, trial_id: str, hyperparameters: keras_tuner.HyperParameters) -> None:
         """Begin an attempt with values that are known."""
-        known = parameters_of(hyperparameters)
+        known = parameters_of(hyperparameters, among=self._tuned)
         self._study.add_trial(
             optuna.trial.create_trial(
                 state=TrialState.RUNNING,
@@ -129,10 +143,14 @@ class Attempts:
         """Take back that the attempt was pruned: it ran to its end."""
         self._running[trial_id].set_user_attr(PRUNED_AT, None)
 
-    def add_parameters(self, trial_id: str, hyperparameters: keras_tuner.HyperParameters) -> None:
+    def add_parameters(
+        self,
+        trial_id: str,
+        hyperparameters: keras_tuner.HyperParameters,
+    ) -> None:
         """Tell the study of hyperparameters that first appeared in this attempt."""
         trial, storage = self._running[trial_id], self._study._storage
-        for name, parameter in parameters_of(hyperparameters).items():
+        for name, parameter in parameters_of(hyperparameters, among=self._tuned).items():
             if name not in trial.params:
                 distribution = parameter.distribution
                 internal = distribution.to_internal_repr(parameter.value)

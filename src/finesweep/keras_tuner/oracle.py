@@ -16,7 +16,13 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from finesweep.keras_tuner.active_values import ActiveValues
-from finesweep.keras_tuner.algorithms import check_sampler, pruner_of, sampler_for
+from finesweep.keras_tuner.algorithms import (
+    GRID,
+    check_sampler,
+    has_next,
+    pruner_of,
+    sampler_for,
+)
 from finesweep.keras_tuner.attempts import Attempts, Outcome
 from finesweep.keras_tuner.files import write_json
 from finesweep.keras_tuner.project_study import locked, open_project_study
@@ -84,7 +90,9 @@ class StudyOracle(keras_tuner.Oracle):
                 anew=self._conduct.overwrite and not self.trials,
             )
             self._attempts = Attempts(
-                study, sampler=sampler_for(self._conduct.sampler, seed=self.seed)
+                study,
+                sampler=sampler_for(self._conduct.sampler, seed=self.seed),
+                tuned=None if self.tune_new_entries else self.hyperparameters,
             )
             self._log = SearchLog(study, self._about(), folder=self._folder)
             how: RunStatus = "FINISHED"
@@ -107,12 +115,17 @@ class StudyOracle(keras_tuner.Oracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Values the study proposes, none of them tried before; STOPPED when there are no more."""
-        attempts = self._searched()
+        attempts, sampler = self._searched(), self._conduct.sampler
+        if not has_next(sampler, attempts.trials()):
+            return {"status": TrialStatus.STOPPED, "values": None}
         values = attempts.propose(trial_id, self.hyperparameters.space)
         if self._duplicate(values):
             self._end(
                 trial_id, Outcome(ending="known", reason="these values were tried", values=values)
             )
+            if sampler == GRID:
+                # Now it knows them too.
+                return self.populate_space(trial_id)
             values = self._random_values()
             if values is None:
                 return {"status": TrialStatus.STOPPED, "values": None}

@@ -32,13 +32,19 @@ class Parameter:
     distribution: BaseDistribution
 
 
-def parameters_of(hyperparameters: keras_tuner.HyperParameters) -> dict[str, Parameter]:
-    """The active hyperparameters by Optuna's names.
+def parameters_of(
+    hyperparameters: keras_tuner.HyperParameters,
+    *,
+    among: keras_tuner.HyperParameters | None = None,
+) -> dict[str, Parameter]:
+    """The active hyperparameters by Optuna's names; only those ``among`` others, if there are any.
 
     A fixed one is no parameter, and neither is a default that lies outside its own range.
     """
     found: dict[str, Parameter] = {}
     for hyperparameter in hyperparameters.space:
+        if among is not None and not among._exists(hyperparameter.name, hyperparameter.conditions):
+            continue
         if isinstance(hyperparameter, kinds.Fixed) or not hyperparameters.is_active(hyperparameter):
             continue
         notes = _Notes(hyperparameter, hyperparameters.values[hyperparameter.name])

@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 
 from finesweep.errors import StudyError
 from finesweep.keras_tuner import Tuner
+from finesweep.keras_tuner.attempts import outcome_of
 from finesweep.sweeps.lock import coordinator_lock
 from finesweep.sweeps.study import load_study
 
@@ -300,6 +301,49 @@ def test_a_grid_goes_on_after_an_attempt_that_broke_off_before_it_had_drawn_all(
     complete = [trial for trial in load_trials() if trial.state == TrialState.COMPLETE]
     points = sorted((t.params["units"], t.params["batch_size"]) for t in complete)
     assert points == [(8, 1), (8, 2), (16, 1), (16, 2)]
+
+
+def test_a_grid_tries_nothing_again_that_failed_and_leaves_nothing_out(
+    make: MakeTuner, load_trials: LoadTrials
+) -> None:
+    class FailsAtTimes(Tuner):
+        def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
+            a, b = (trial.hyperparameters.Int(name, 1, 5) for name in "ab")
+            if (a + b) % 3 == 0:
+                raise keras_tuner.errors.FailedTrialError("not these")
+            return float(a + b)
+
+    tuner = make(FailsAtTimes, sampler="grid", max_trials=None, max_consecutive_failed_trials=20)
+    tuner.search(verbose=0)
+    run = [trial for trial in load_trials() if outcome_of(trial).ending != "known"]
+    points = [tuple(trial.params.values()) for trial in run]
+    assert len(points) == len(set(points)) == 25
+    failed = [trial for trial in run if trial.state == TrialState.FAIL]
+    assert len(failed) == sum((a + b) % 3 == 0 for a in range(1, 6) for b in range(1, 6))
+
+
+def test_a_grid_of_what_is_tuned_ends_whatever_else_is_declared(
+    make: MakeTuner, load_trials: LoadTrials
+) -> None:
+    class DeclaresMore(Tuner):
+        def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
+            hp = trial.hyperparameters
+            return float(hp.get("a") + hp.Int("b", 1, 9))
+
+    space = keras_tuner.HyperParameters()
+    space.Int("a", 1, 3)
+    make(
+        DeclaresMore,
+        sampler="grid",
+        hyperparameters=space,
+        tune_new_entries=False,
+        max_trials=None,
+    ).search(verbose=0)
+    assert sorted(str(trial.params) for trial in load_trials()) == [
+        "{'a': 1}",
+        "{'a': 2}",
+        "{'a': 3}",
+    ]
 
 
 def test_a_sampler_of_ones_own_and_an_enqueued_trial(
