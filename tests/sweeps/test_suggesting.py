@@ -53,6 +53,15 @@ def test_a_later_attempt_has_the_same_values(bench: Bench, deed: str) -> None:
     assert len(bench.study().trials) == 3
 
 
+def test_a_later_attempt_is_given_what_the_first_was_and_goes_on(bench: Bench) -> None:
+    """What the trainer makes of it, a batch size of 99, it makes of it again."""
+    bench.script(draws=["a", "b"], t0="die once at 6")
+    bench.run(config(bench, trials=1))
+    log = "".join(path.read_text() for path in (bench.folder / "logs").glob("*"))
+    assert "from tick 1," in log
+    assert "from tick 5," in log
+
+
 def test_a_sweep_that_goes_on_proposes_what_it_would_have_proposed(bench: Bench) -> None:
     """Whoever is asked in between: each trial is answered by its own sampler."""
     bench.script(draws=["a", "b"], seconds_per_tick=0.02)

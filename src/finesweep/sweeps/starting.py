@@ -92,9 +92,12 @@ class Starter:
             metrics=dict(start.metrics),
             reported=set(trials[number].intermediate_values) if number < len(trials) else set(),
         )
+        searched = config.study_space.entries()
+        given = {name: value for name, value in trial.params.items() if name in searched}
         assignment = Assignment(
             trial=number,
-            hyperparameters=hyperparameters,
+            # Not what an earlier attempt made of it: a hypermodel comes to that by itself again.
+            hyperparameters=complete(given, experiment=config.experiment),
             # Of this attempt alone: a worker whose coordinator was killed may still be writing.
             output=folder / f"attempt-{uuid.uuid4().hex[:8]}" / "checkpoint",
             resume_point=folder / RESUME_POINT,
