@@ -161,6 +161,27 @@ def test_on_record_is_what_was_drawn_in_the_end_and_that_it_trains(run: Run) -> 
     assert draws.trains.count(True) == 1
 
 
+def test_the_epochs_on_record_are_all_of_those_a_fit_in_stages_is_given(run: Run) -> None:
+    _, _, draws = run("StagesOfThree", values=replace(VALUES, epochs=2))
+    assert draws.noted["epochs"] == 2
+
+
+def test_what_was_only_lent_is_not_on_record_of_an_attempt_that_never_trained(run: Run) -> None:
+    draws = Draws()
+    with pytest.raises(OSError, match="no such file"):
+        run("BreaksBeforeItDraws", draws=draws)
+    assert "lr" in draws.noted
+    assert not {"learning_rate", "batch_size", "epochs"} & draws.noted.keys()
+    assert True not in draws.trains
+
+
+def test_a_loop_by_hand_that_diverges_has_trained(run: Run) -> None:
+    draws = Draws()
+    with pytest.raises(DivergedError):
+        run("ExplosiveLoop", draws=draws)
+    assert draws.trains.count(True) == 1
+
+
 def test_what_the_sweep_searches_is_not_drawn_again(run: Run) -> None:
     values = replace(VALUES, epochs=1, batch_size=20)
     _, _, draws = run("OwnBatches", values=values, searched=("batch_size", "epochs"))

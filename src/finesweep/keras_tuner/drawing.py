@@ -57,11 +57,19 @@ class Drawing:
     def begin(self, others: Mapping[str, Value] | None = None) -> None:
         """The training begins, with ``others`` in effect; may be called again."""
         begins, self._trains = not self._trains, True
-        self.note({**self._lent, **self.hp.lent, **(others or {})}, trains=begins)
+        values = {**self._lent, **self.hp.lent}
+        for name, value in (others or {}).items():
+            # Of a fit in stages these are the first stage's epochs, those it was given are all.
+            if name != "epochs" or name not in values:
+                values[name] = value
+        self.note(values, trains=begins)
 
     def conclude(self) -> None:
-        """Put on record what is not yet, however far it came."""
-        self.note({**self._lent, **self.hp.lent})
+        """Put on record what is not yet: what was lent, if it came to training."""
+        if self._trains:
+            self.begin()
+        else:
+            self.note()
 
     def note(self, others: Mapping[str, Value] | None = None, *, trains: bool = False) -> None:
         """Put on record what was drawn since the last time, and ``others`` that are in effect."""

@@ -82,14 +82,9 @@ class ModelTraining:
         accumulation: int,
     ) -> FineTuned:
         """Train to the end, or to the tick that ends it."""
-
-        def tell(tick: Tick) -> Answer:
-            self._drawing.begin()
-            return on_tick(tick)
-
         train = self._whole(self._texts.train)
         callback = TickCallback(
-            n_train=len(train.labels), measure=self._measure, on_tick=tell, save=self._save
+            n_train=len(train.labels), measure=self._measure, on_tick=on_tick, save=self._save
         )
         training = Training(
             x=self._arranged(train),
@@ -127,6 +122,8 @@ class ModelTraining:
             callback.finish(self._measure(full=True), ticks=total)
 
     def _measure(self, *, full: bool) -> dict[str, float]:
+        # Here at the latest: nobody sees a loop by hand begin.
+        self._drawing.begin()
         batch = self._validation if full else self._sample
         return measured(self._logits, batch, prefix="val")
 

@@ -13,6 +13,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import optuna
@@ -21,14 +22,14 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.config import SweepConfig
-from finesweep.sweeps.record import enqueued_values, has_trained
+from finesweep.sweeps.record import broke_off, enqueued_values, has_trained
 from finesweep.sweeps.space import values_of
 
 ValuesOf = Callable[[BaseDistribution], Sequence[Any]]
 """The values a grid has of a distribution, in its order; ``DrawingError`` if there is no end."""
 
 # A trial may fail before it trains for reasons of its own: a branch gets a second chance.
-_FAILURES_THAT_CLOSE = 2
+FAILURES_THAT_CLOSE = 2
 
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 _OPEN = (TrialState.RUNNING, TrialState.WAITING)
@@ -40,11 +41,13 @@ class Branches:
 
     ``fixed`` are values that are settled before they are drawn. With ``reserves`` a trial that is
     open, but has not drawn everything, takes one of the leaves before it: which, is not known yet.
+    So many ``failures`` before training close a branch.
     """
 
     values_of: ValuesOf
     fixed: Mapping[str, Any]
     reserves: bool = True
+    failures: int = FAILURES_THAT_CLOSE
 
     def count_left(self, paths: Sequence[FrozenTrial], known: frozenset[str]) -> int:
         """How many leaves, at least, are left to whoever asks in the branch of these paths.
@@ -86,7 +89,7 @@ class Branches:
         if self.reserves and any(path.state in _OPEN for path in standing):
             return 0
         failed = [path for path in standing if path.state == TrialState.FAIL]
-        closed = any(map(has_trained, failed)) or len(failed) >= _FAILURES_THAT_CLOSE
+        closed = any(map(has_trained, failed)) or len(failed) >= self.failures
         return int(not closed)
 
     def _values(self, name: str, paths: Sequence[FrozenTrial]) -> Sequence[Any]:
@@ -142,8 +145,14 @@ class BranchSampler(BaseSampler):
             if name not in trial.params
         }
         left: list[Any] = []
-        for reserves in (True, False):
-            branches = Branches(values_of=self._values_of, fixed=fixed, reserves=reserves)
+        # Second chances come last.
+        for reserves, failures in product((True, False), (1, FAILURES_THAT_CLOSE)):
+            branches = Branches(
+                values_of=self._values_of,
+                fixed=fixed,
+                reserves=reserves,
+                failures=failures,
+            )
             left = left or branches.values_left(paths, trial.params, param_name, values)
         if self._seed is None:
             return (left or values)[0]
@@ -159,20 +168,23 @@ def branch_sampler(config: SweepConfig, *, seed: int) -> BranchSampler:
 
 def has_branches(config: SweepConfig, trials: Sequence[FrozenTrial]) -> bool:
     """Whether the grid over a hypermodel has something left that ``trials`` let know of."""
-    branches = Branches(values_of=_values_for(config), fixed={})
+    return leads_on(trials, values_of=_values_for(config))
+
+
+def leads_on(trials: Sequence[FrozenTrial], *, values_of: ValuesOf) -> bool:
+    """Whether ``trials`` leave something to try; see ``Branches``."""
+    branches = Branches(values_of=values_of, fixed={})
     return branches.count_left(_paths(trials), frozenset()) > 0
 
 
 def left_alone(trials: Sequence[FrozenTrial]) -> int:
     """How many branches are closed because trials failed in them before they trained."""
     failed = Counter(
-        frozenset(trial.params.items())
-        for trial in trials
-        if trial.params and trial.state == TrialState.FAIL and not has_trained(trial)
+        frozenset(trial.params.items()) for trial in trials if trial.params and broke_off(trial)
     )
-    others = [trial.params.items() for trial in trials]
+    reached = [trial.params.items() for trial in trials if not broke_off(trial)]
     return sum(
-        count >= _FAILURES_THAT_CLOSE and not any(point < other for other in others)
+        count >= FAILURES_THAT_CLOSE and not any(point <= other for other in reached)
         for point, count in failed.items()
     )
 

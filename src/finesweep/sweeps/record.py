@@ -103,6 +103,11 @@ def has_trained(trial: optuna.Trial | FrozenTrial) -> bool:
     return TRAINED in trial.user_attrs
 
 
+def broke_off(trial: FrozenTrial) -> bool:
+    """Whether a hypermodel's trial failed before it trained: it might have drawn more."""
+    return bool(trial.state == TrialState.FAIL) and not has_trained(trial)
+
+
 def values_of(trial: optuna.Trial | FrozenTrial) -> dict[str, Value]:
     """The values of a trial by the names people know, as far as it has come.
 

@@ -103,6 +103,28 @@ class TwoStages(keras_tuner.HyperModel):
         return model.fit(*args, epochs=2, **kwargs)
 
 
+class StagesOfThree(keras_tuner.HyperModel):
+    """Trains one epoch at a rate of its own, and then all it is given."""
+
+    def build(self, hp: Any) -> Any:
+        return build_model(hp)
+
+    def fit(self, hp: Any, model: Any, *args: Any, epochs: int, **kwargs: Any) -> Any:
+        model.fit(*args, epochs=1, **kwargs)
+        return model.fit(*args, epochs=epochs, **kwargs)
+
+
+class BreaksBeforeItDraws(keras_tuner.HyperModel):
+    """Fails in ``fit`` before it draws the batch size that it is given."""
+
+    def build(self, hp: Any) -> Any:
+        hp.get("learning_rate")
+        return build_model(hp)
+
+    def fit(self, hp: Any, model: Any, *args: Any, batch_size: int, **kwargs: Any) -> Any:
+        raise OSError("no such file")
+
+
 class TakesInitialEpoch(keras_tuner.HyperModel):
     """Names all that it wants to have, and says into how many parts Keras takes a batch."""
 
@@ -166,6 +188,19 @@ class OwnLoop(keras_tuner.HyperModel):
                 callback.on_epoch_end(epoch, logs={"my_metric": loss})
             best = min(best, loss)
         return best
+
+
+class ExplosiveLoop(OwnLoop):
+    """Its first epoch comes to nothing."""
+
+    def fit(
+        self, hp: Any, model: Any, x: Any, y: Any, validation_data: Any, callbacks: Any = None
+    ) -> float:
+        del hp, x, y, validation_data
+        for callback in callbacks:
+            callback.set_model(model)
+            callback.on_epoch_end(0, logs={"loss": float("nan")})
+        return 0.0
 
 
 class NeedsAnArgument(keras_tuner.HyperModel):

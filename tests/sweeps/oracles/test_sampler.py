@@ -229,3 +229,22 @@ def test_a_trial_that_fails_before_it_trains_closes_no_part_of_a_random_search()
         note_training(trial)
         study.tell(trial, state=TrialState.FAIL)
     assert not left(study, config)
+
+
+@pytest.mark.parametrize("name", ["random", "bayesian"])
+def test_a_search_ends_though_a_combination_fails_whenever_it_is_tried(name: str) -> None:
+    config = sweep(f"keras_tuner.{name}", hypermodel=HYPERMODEL, space={}, trials=40, seed=1)
+    study = new_study()
+    while left(study, config):
+        number = len(study.trials)
+        study.sampler = build_sampler(config, study.get_trials(deepcopy=False), number=number)
+        trial = study.ask()
+        a, b = trial.suggest_categorical("a", ["x", "y"]), trial.suggest_int("b", 1, 2)
+        if (a, b) == ("x", 2):
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            note_training(trial)
+            study.tell(trial, float(b))
+    failed = [trial for trial in study.trials if trial.state == TrialState.FAIL]
+    assert 0 < len(failed) <= 2
+    assert 4 <= len(study.trials) < 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from keras_tuner import Objective
@@ -10,9 +11,10 @@ from keras_tuner.oracles import (
     GridSearchOracle,
     RandomSearchOracle,
 )
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from finesweep.config import SweepConfig
+from finesweep.sweeps.branches import FAILURES_THAT_CLOSE
 from finesweep.sweeps.oracles._base import Proposer
 from finesweep.sweeps.oracles.brackets import Brackets
 from finesweep.sweeps.oracles.chance import BayesianProposer, RandomProposer
@@ -20,7 +22,7 @@ from finesweep.sweeps.oracles.grid import GridProposer
 from finesweep.sweeps.oracles.history import coded_values, drawn_values, tell
 from finesweep.sweeps.oracles.hyperband import HyperbandBegun, HyperbandProposer
 from finesweep.sweeps.oracles.parameters import Space, hyperparameters_of
-from finesweep.sweeps.record import has_trained
+from finesweep.sweeps.record import broke_off
 
 
 def build_proposer(
@@ -71,8 +73,13 @@ def build_proposer(
 def _telling(trials: Sequence[FrozenTrial], config: SweepConfig) -> Sequence[FrozenTrial]:
     """The trials whose values say where there is nothing new.
 
-    Not those of a hypermodel that failed before they trained: they might have drawn more.
+    A hypermodel's that fails before it trains does so the second time, as in a grid.
     """
     if config.hypermodel is None:
         return trials
-    return [trial for trial in trials if trial.state != TrialState.FAIL or has_trained(trial)]
+    failures = Counter(frozenset(trial.params.items()) for trial in trials if broke_off(trial))
+    return [
+        trial
+        for trial in trials
+        if failures[frozenset(trial.params.items())] >= FAILURES_THAT_CLOSE or not broke_off(trial)
+    ]

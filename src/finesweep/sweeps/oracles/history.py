@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.sweeps.oracles.parameters import Coded, Space, to_oracle
 from finesweep.sweeps.oracles.rungs import rung_of
-from finesweep.sweeps.record import enqueued_values
+from finesweep.sweeps.record import broke_off, enqueued_values
 
 
 def tell(
@@ -49,12 +49,14 @@ def drawn_values(
 ) -> list[Coded]:
     """What trials have drawn, of those that have drawn all they will, as far as can be told.
 
-    One that runs and has nothing but what is ``searched`` may be about to draw more.
+    One that has nothing but what is ``searched``, and runs or failed so early, may have been about
+    to draw more.
     """
     drawn = [
         (trial, to_oracle(trial.params, space))
         for trial in trials
-        if trial.params and (trial.state.is_finished() or trial.params.keys() - searched)
+        if trial.params.keys() - searched
+        or (trial.params and trial.state.is_finished() and not broke_off(trial))
     ]
     # What the space cannot hold any more it does not propose either.
     return [coded for trial, coded in drawn if coded.keys() == trial.params.keys()]
