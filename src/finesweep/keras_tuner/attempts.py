@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import keras_tuner
 import optuna
+from keras_tuner.engine.trial import Trial, TrialStatus
 from optuna.trial import FrozenTrial, TrialState
 
 from finesweep.keras_tuner.algorithms import SamplerFor
@@ -45,6 +46,37 @@ class Outcome:
     traceback: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, trial: Trial, *, is_pruned: bool) -> Outcome:
+        """What KerasTuner's trial, which has ended, has come to."""
+        values, metrics = dict(trial.hyperparameters.values), metrics_of(trial)
+        if trial.status == TrialStatus.COMPLETED and trial.score is not None:
+            return cls(
+                ending="pruned" if is_pruned else "completed",
+                score=float(trial.score),
+                epoch=trial.best_step,
+                metrics=metrics,
+                values=values,
+            )
+        return cls(
+            ending="failed",
+            reason=last_line(trial.message) if trial.message else "it has no score",
+            traceback=trial.message,
+            metrics=metrics,
+            values=values,
+        )
+
+
+def metrics_of(trial: Trial) -> dict[str, float]:
+    """KerasTuner's metrics of a trial: those of its best epoch."""
+    return {name: float(trial.metrics.get_last_value(name)) for name in trial.metrics.metrics}
+
+
+def last_line(text: str) -> str:
+    """Of a traceback the error itself."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else text
 
 
 def outcome_of(trial: FrozenTrial) -> Outcome:

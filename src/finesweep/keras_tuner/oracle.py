@@ -23,7 +23,7 @@ from finesweep.keras_tuner.algorithms import (
     pruner_of,
     sampler_for,
 )
-from finesweep.keras_tuner.attempts import Attempts, Outcome
+from finesweep.keras_tuner.attempts import Attempts, Outcome, last_line, metrics_of
 from finesweep.keras_tuner.files import write_json
 from finesweep.keras_tuner.project_study import locked, open_project_study
 from finesweep.keras_tuner.search_log import SearchAbout, SearchLog
@@ -102,7 +102,7 @@ class StudyOracle(keras_tuner.Oracle):
                 self._log.catch_up()
                 yield
             except Exception as error:
-                how, ending, reason = "FAILED", "failed", _last_line(str(error))
+                how, ending, reason = "FAILED", "failed", last_line(str(error))
                 raise
             except BaseException:
                 how, ending, reason = "KILLED", "interrupted", "the search was interrupted"
@@ -258,23 +258,7 @@ class StudyOracle(keras_tuner.Oracle):
         self._searched().begin(trial.trial_id, trial.hyperparameters)
 
     def _outcome(self, trial: Trial) -> Outcome:
-        values, metrics = dict(trial.hyperparameters.values), _metrics_of(trial)
-        if trial.status == TrialStatus.COMPLETED and trial.score is not None:
-            return Outcome(
-                ending="pruned" if self.is_pruned(trial.trial_id) else "completed",
-                score=float(trial.score),
-                epoch=trial.best_step,
-                metrics=metrics,
-                values=values,
-            )
-        reason = _last_line(trial.message) if trial.message else "it has no score"
-        return Outcome(
-            ending="failed",
-            reason=reason,
-            traceback=trial.message,
-            metrics=metrics,
-            values=values,
-        )
+        return Outcome.of(trial, is_pruned=self.is_pruned(trial.trial_id))
 
     def _end(self, trial_id: str, outcome: Outcome) -> None:
         """End an attempt: its record first, then MLflow, and the study last."""
@@ -294,15 +278,4 @@ class StudyOracle(keras_tuner.Oracle):
         best = self.get_best_trials(1)
         if not best or best[0].status != TrialStatus.COMPLETED:
             return {}
-        return {f"best/{name}": value for name, value in _metrics_of(best[0]).items()}
-
-
-def _metrics_of(trial: Trial) -> dict[str, float]:
-    """KerasTuner's metrics of a trial: those of its best epoch."""
-    return {name: float(trial.metrics.get_last_value(name)) for name in trial.metrics.metrics}
-
-
-def _last_line(text: str) -> str:
-    """Of a traceback the error itself."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else text
+        return {f"best/{name}": value for name, value in metrics_of(best[0]).items()}
