@@ -115,23 +115,28 @@ class StudyOracle(keras_tuner.Oracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Values the study proposes, none of them tried before; STOPPED when there are no more."""
-        attempts, sampler = self._searched(), self._conduct.sampler
-        if not has_next(sampler, attempts.trials()):
+        attempts = self._searched()
+        for _ in range(self._max_collisions):
+            if not has_next(self._conduct.sampler, attempts.trials()):
+                break
+            values = attempts.propose(trial_id, self.hyperparameters.space)
+            if not self._duplicate(values):
+                return {"status": TrialStatus.RUNNING, "values": values}
+            known = Outcome(ending="known", reason="these values were tried", values=values)
+            self._end(trial_id, known)
+            if self._conduct.sampler != GRID:
+                return self._anything_new(trial_id)
+            # The grid knows them too now, and what failed comes last: nothing is left out.
+        return {"status": TrialStatus.STOPPED, "values": None}
+
+    def _anything_new(self, trial_id: str) -> dict[str, Any]:
+        """Values drawn at random, none of them tried before."""
+        values = self._random_values()
+        if values is None:
             return {"status": TrialStatus.STOPPED, "values": None}
-        values = attempts.propose(trial_id, self.hyperparameters.space)
-        if self._duplicate(values):
-            self._end(
-                trial_id, Outcome(ending="known", reason="these values were tried", values=values)
-            )
-            if sampler == GRID:
-                # Now it knows them too.
-                return self.populate_space(trial_id)
-            values = self._random_values()
-            if values is None:
-                return {"status": TrialStatus.STOPPED, "values": None}
-            hyperparameters = self.hyperparameters.copy()
-            hyperparameters.values = values
-            attempts.begin(trial_id, hyperparameters)
+        hyperparameters = self.hyperparameters.copy()
+        hyperparameters.values = values
+        self._searched().begin(trial_id, hyperparameters)
         return {"status": TrialStatus.RUNNING, "values": values}
 
     @keras_tuner.synchronized
