@@ -56,7 +56,7 @@ def trial(
 ) -> None:
     """One trial; what it logs goes ``at_once``, or as it comes."""
     asked = study.ask()
-    asked.suggest_float("learning_rate", 1e-5, 1e-4, log=True)
+    rate = asked.suggest_float("learning_rate", 1e-5, 1e-4, log=True)
     asked.suggest_categorical("batch_size", [8, 16, 32])
     asked.suggest_categorical("max_length", [16, 32, 64])
     params = [Param(name, str(value)) for name, value in asked.params.items()]
@@ -67,7 +67,7 @@ def trial(
         client.log_batch(run_id, params=params)
     value = 0.0
     for tick in range(1, TICKS + 1):
-        value = asked.params["learning_rate"] * tick
+        value = rate * tick
         now = int(1000 * time.time())
         metrics = [Metric(name, value, now, tick) for name in METRICS]
         asked.report(value, tick)

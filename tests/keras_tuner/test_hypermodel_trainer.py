@@ -162,7 +162,7 @@ def test_on_record_is_what_was_drawn_in_the_end_and_that_it_trains(run: Run) -> 
 
 
 def test_the_epochs_on_record_are_all_of_those_a_fit_in_stages_is_given(run: Run) -> None:
-    _, _, draws = run("StagesOfThree", values=replace(VALUES, epochs=2))
+    _, _, draws = run("OneEpochFirst", values=replace(VALUES, epochs=2))
     assert draws.noted["epochs"] == 2
 
 

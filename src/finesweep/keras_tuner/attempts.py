@@ -175,11 +175,7 @@ class Attempts:
         """Take back that the attempt was pruned: it ran to its end."""
         self._running[trial_id].set_user_attr(PRUNED_AT, None)
 
-    def add_parameters(
-        self,
-        trial_id: str,
-        hyperparameters: keras_tuner.HyperParameters,
-    ) -> None:
+    def add_parameters(self, trial_id: str, hyperparameters: keras_tuner.HyperParameters) -> None:
         """Tell the study of hyperparameters that first appeared in this attempt."""
         trial, storage = self._running[trial_id], self._study._storage
         for name, parameter in parameters_of(hyperparameters, among=self._tuned).items():

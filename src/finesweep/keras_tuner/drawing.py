@@ -85,6 +85,6 @@ class Drawing:
         return self._given.updated(self.hp.values)
 
     @property
-    def drawn(self) -> dict[str, Value]:
-        """All values that are active so far."""
+    def values(self) -> dict[str, Value]:
+        """All that are active so far, drawn or lent."""
         return dict(self.hp.values)

@@ -167,7 +167,7 @@ class ModelTraining:
         One that others go on from is the beginning of one with more epochs.
         """
         prepared = self._setup.prepared
-        fixed, drawn = self._drawing.hyperparameters.as_dict(), self._drawing.drawn
+        fixed, drawn = self._drawing.hyperparameters.as_dict(), self._drawing.values
         if self._setup.continuable:
             del fixed["epochs"]
             drawn.pop("epochs", None)

@@ -29,7 +29,7 @@ ValuesOf = Callable[[BaseDistribution], Sequence[Any]]
 """The values a grid has of a distribution, in its order; ``DrawingError`` if there is no end."""
 
 # A trial may fail before it trains for reasons of its own: a branch gets a second chance.
-FAILURES_THAT_CLOSE = 2
+_FAILURES_THAT_CLOSE = 2
 
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 _OPEN = (TrialState.RUNNING, TrialState.WAITING)
@@ -47,7 +47,7 @@ class Branches:
     values_of: ValuesOf
     fixed: Mapping[str, Any]
     reserves: bool = True
-    failures: int = FAILURES_THAT_CLOSE
+    failures: int = _FAILURES_THAT_CLOSE
 
     def count_left(self, paths: Sequence[FrozenTrial], known: frozenset[str]) -> int:
         """How many leaves, at least, are left to whoever asks in the branch of these paths.
@@ -144,20 +144,18 @@ class BranchSampler(BaseSampler):
             for name, value in enqueued_values(trial).items()
             if name not in trial.params
         }
-        left: list[Any] = []
         # Second chances come last.
-        for reserves, failures in product((True, False), (1, FAILURES_THAT_CLOSE)):
-            branches = Branches(
-                values_of=self._values_of,
-                fixed=fixed,
-                reserves=reserves,
-                failures=failures,
-            )
-            left = left or branches.values_left(paths, trial.params, param_name, values)
+        passes = (
+            Branches(
+                values_of=self._values_of, fixed=fixed, reserves=reserves, failures=failures
+            ).values_left(paths, trial.params, param_name, values)
+            for reserves, failures in product((True, False), (1, _FAILURES_THAT_CLOSE))
+        )
+        left = next(filter(None, passes), values)
         if self._seed is None:
-            return (left or values)[0]
+            return left[0]
         # Of the name too: a trial that is taken up again may have drawn some of them.
-        return random.Random(f"{self._seed} {param_name}").choice(left or values)
+        return random.Random(f"{self._seed} {param_name}").choice(left)
 
 
 def branch_sampler(config: SweepConfig, *, seed: int) -> BranchSampler:
@@ -177,16 +175,17 @@ def leads_on(trials: Sequence[FrozenTrial], *, values_of: ValuesOf) -> bool:
     return branches.count_left(_paths(trials), frozenset()) > 0
 
 
+def closed_by_failures(trials: Sequence[FrozenTrial]) -> set[frozenset[tuple[str, Any]]]:
+    """The parameters with which trials failed before they trained, so often that it will do."""
+    failures = Counter(frozenset(trial.params.items()) for trial in trials if broke_off(trial))
+    return {point for point, count in failures.items() if count >= _FAILURES_THAT_CLOSE}
+
+
 def left_alone(trials: Sequence[FrozenTrial]) -> int:
     """How many branches are closed because trials failed in them before they trained."""
-    failed = Counter(
-        frozenset(trial.params.items()) for trial in trials if trial.params and broke_off(trial)
-    )
     reached = [trial.params.items() for trial in trials if not broke_off(trial)]
-    return sum(
-        count >= FAILURES_THAT_CLOSE and not any(point <= other for other in reached)
-        for point, count in failed.items()
-    )
+    closed = closed_by_failures(trials)
+    return sum(bool(point) and not any(point <= other for other in reached) for point in closed)
 
 
 def _paths(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

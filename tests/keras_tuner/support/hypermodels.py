@@ -103,8 +103,8 @@ class TwoStages(keras_tuner.HyperModel):
         return model.fit(*args, epochs=2, **kwargs)
 
 
-class StagesOfThree(keras_tuner.HyperModel):
-    """Trains one epoch at a rate of its own, and then all it is given."""
+class OneEpochFirst(keras_tuner.HyperModel):
+    """Trains one epoch, and then all it is given."""
 
     def build(self, hp: Any) -> Any:
         return build_model(hp)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from keras_tuner import Objective
@@ -14,7 +13,7 @@ from keras_tuner.oracles import (
 from optuna.trial import FrozenTrial
 
 from finesweep.config import SweepConfig
-from finesweep.sweeps.branches import FAILURES_THAT_CLOSE
+from finesweep.sweeps.branches import closed_by_failures
 from finesweep.sweeps.oracles._base import Proposer
 from finesweep.sweeps.oracles.brackets import Brackets
 from finesweep.sweeps.oracles.chance import BayesianProposer, RandomProposer
@@ -77,9 +76,9 @@ def _telling(trials: Sequence[FrozenTrial], config: SweepConfig) -> Sequence[Fro
     """
     if config.hypermodel is None:
         return trials
-    failures = Counter(frozenset(trial.params.items()) for trial in trials if broke_off(trial))
+    closed = closed_by_failures(trials)
     return [
         trial
         for trial in trials
-        if failures[frozenset(trial.params.items())] >= FAILURES_THAT_CLOSE or not broke_off(trial)
+        if not broke_off(trial) or frozenset(trial.params.items()) in closed
     ]
