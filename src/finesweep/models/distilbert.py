@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -211,15 +211,21 @@ class TFDistilBertForSequenceClassification(keras.Model):
         """
         if not str(directory):
             raise CheckpointError("expected a directory to save to, received an empty name")
-        tensors: dict[str, Array] = {}
+        shapes: dict[str, tuple[int, ...]] = {}
         for entry in weight_table(self.config):
-            tensors.update(entry.to_tensors(ops.convert_to_numpy(self.variable(entry))))
+            shapes.update(entry.tensor_shapes(self.variable(entry).shape))
         write_checkpoint(
             Path(directory).expanduser(),
             config=self.config,
-            tensors=tensors,
+            shapes=shapes,
+            tensors=self._tensors(),
             tokenizer_files=self.tokenizer_files,
         )
+
+    def _tensors(self) -> Iterator[Array]:
+        """The weights as the file format has them; only one variable is copied at a time."""
+        for entry in weight_table(self.config):
+            yield from entry.to_tensors(self.variable(entry).value.numpy()).values()
 
     def variable(self, entry: WeightEntry) -> keras.Variable:
         """The variable that a line of the weight table is about."""

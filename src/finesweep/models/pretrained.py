@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from finesweep.errors import CheckpointError, Location
 from finesweep.models.config import DistilBertConfig
 from finesweep.models.geometry import require_body
+from finesweep.models.tensor_file import TensorLayout, write_tensors
 from finesweep.models.weights import HEAD_PREFIXES, Array, to_distilbert_names
 
 CONFIG_FILE = "config.json"
@@ -74,26 +76,27 @@ def write_checkpoint(
     directory: Path,
     *,
     config: DistilBertConfig,
-    tensors: Mapping[str, Array],
+    shapes: Mapping[str, tuple[int, ...]],
+    tensors: Iterable[Array],
     tokenizer_files: TokenizerFiles,
 ) -> None:
     """Write a ``save_pretrained`` directory, each file whole or not at all.
 
-    A tokenizer that stands there already is the user's, and stays. Raises ``CheckpointError`` when
+    ``tensors``, float32, come in the order of ``shapes`` and are asked for one at a time. A
+    tokenizer that stands there already is the user's, and stays. Raises ``CheckpointError`` when
     the directory cannot be written.
     """
-    from safetensors.numpy import save
-
+    layouts = {name: TensorLayout("F32", shape) for name, shape in shapes.items()}
     config_text = json.dumps(config.to_json(), indent=2, ensure_ascii=False, sort_keys=True)
-    files = {WEIGHTS_FILE: save(dict(tensors), metadata={"format": "pt"})}
-    if not any((directory / name).exists() for name in TOKENIZER_FILES):
-        files.update(tokenizer_files)
-    # The configuration comes last: a new directory that has one has the rest.
-    files[CONFIG_FILE] = (config_text + "\n").encode()
+    files = {} if any((directory / name).exists() for name in TOKENIZER_FILES) else tokenizer_files
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            _write_whole(directory / name, content)
+        with _written_whole(directory / WEIGHTS_FILE) as stream:
+            write_tensors(stream, tensors, layouts=layouts, metadata={"format": "pt"})
+        # The configuration comes last: a new directory that has one has the rest.
+        for name, content in {**files, CONFIG_FILE: (config_text + "\n").encode()}.items():
+            with _written_whole(directory / name) as stream:
+                stream.write(content)
     except OSError as error:
         raise CheckpointError(
             f"expected a directory that can be written, received: {error.strerror or error}; name "
@@ -102,10 +105,13 @@ def write_checkpoint(
         ) from error
 
 
-def _write_whole(file: Path, content: bytes) -> None:
+@contextmanager
+def _written_whole(file: Path) -> Iterator[BinaryIO]:
+    """Where to write ``file``, which is there when the block is through, or as it was before."""
     partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
-        partial.write_bytes(content)
+        with partial.open("wb") as stream:
+            yield stream
         partial.replace(file)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ and one variable here. The table is a bijection, so that what was saved loads as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,11 @@ class WeightEntry:
         parts = [np.asarray(tensors[name], dtype=np.float32) for name in self.tensors]
         value: Array = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=0)
         return np.ascontiguousarray(value.T) if self.kernel else value
+
+    def tensor_shapes(self, shape: Sequence[int]) -> dict[str, tuple[int, ...]]:
+        """The shapes of the named tensors from the variable's, in the order of ``to_tensors``."""
+        first, *others = reversed(shape) if self.kernel else shape
+        return {name: (first // len(self.tensors), *others) for name in self.tensors}
 
     def to_tensors(self, value: Array) -> dict[str, Array]:
         """The named tensors from the variable's value."""

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from finesweep.models.tensor_file import TensorLayout, write_tensors
 from finesweep.training.progress import FineTuned
 
 # 2: batches have other widths than in 1, and so come in another order.
@@ -120,20 +121,13 @@ class ResumeFile:
             return None
 
     def _write(self, stream: BinaryIO, point: ResumePoint) -> None:
-        """One variable after another: the library's writer wants them all in memory at once."""
         about = {"version": FORMAT_VERSION, "identity": self.identity, "point": asdict(point)}
-        header: dict[str, Any] = {"__metadata__": {_METADATA_KEY: json.dumps(about)}}
-        end = 0
-        for name, variable in self.variables.items():
-            start, end = end, end + variable.shape.num_elements() * variable.dtype.size
-            dtype, shape = _layout(variable)
-            header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
-        encoded = json.dumps(header).encode()
-        encoded += b" " * (-len(encoded) % 8)  # so that numbers begin at a multiple of their size
-        stream.write(len(encoded).to_bytes(8, "little"))
-        stream.write(encoded)
-        for variable in self.variables.values():
-            stream.write(variable.numpy().tobytes())
+        write_tensors(
+            stream,
+            (variable.numpy() for variable in self.variables.values()),
+            layouts={name: _layout(variable) for name, variable in self.variables.items()},
+            metadata={_METADATA_KEY: json.dumps(about)},
+        )
 
     def _read(self) -> ResumePoint:
         from safetensors import SafetensorError, safe_open
@@ -169,14 +163,16 @@ class ResumeFile:
 
     def _require_same_variables(self, tensors: Any) -> None:
         slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118
-        received = {name: (part.get_dtype(), part.get_shape()) for name, part in slices.items()}
+        received = {
+            name: TensorLayout(part.get_dtype(), tuple(part.get_shape()))
+            for name, part in slices.items()
+        }
         if received != {name: _layout(variable) for name, variable in self.variables.items()}:
             raise _UnusableError("expected the variables of this model, received those of another")
 
 
-def _layout(variable: Any) -> tuple[str, list[int]]:
-    """A variable's type, as safetensors names it, and shape."""
-    return _DTYPES[variable.dtype.name], list(variable.shape)
+def _layout(variable: Any) -> TensorLayout:
+    return TensorLayout(_DTYPES[variable.dtype.name], tuple(variable.shape))
 
 
 class _UnusableError(Exception):
