@@ -1,10 +1,10 @@
 """What lies between two trials of a kept worker, and what it holds in memory after each.
 
-    python benchmarks/kept_worker.py [--trials 30] [--rows 400] [--alike]
+    python benchmarks/kept_worker.py [--trials 30] [--rows 400] [--alike] [--checkpoint DIR]
 
-A real sweep over the bundled headlines with the packaged checkpoint and one worker, whose trials
-differ in batch size, length and learning rate; with ``--alike`` in the learning rate alone. Times
-are of the worker's own clock:
+A real sweep over the bundled headlines with the packaged checkpoint (or another) and one worker,
+whose trials differ in batch size, length and learning rate; with ``--alike`` in the learning rate
+alone. Times are of the worker's own clock:
 
 * evaluate: from the end of the last step to its tick, the measuring of the validation split;
 * tell: until the coordinator's answer;
@@ -13,8 +13,8 @@ are of the worker's own clock:
 * reset: until the first step of the next trial begins, its first batch included;
 * first step: how much longer the first step takes than the trial's median.
 
-"whole" is from the end of the last step to the beginning of the next trial's first; the issue's
-reading is without the evaluation, which belongs to the trial that ends ("between").
+"whole" is from the end of the last step to the beginning of the next trial's first; "between" is
+without the evaluation, which belongs to the trial that ends.
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ def run(folder: Path, swept: dict[str, Any]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
-def sweep(*, trials: int, rows: int, validation: int, alike: bool) -> dict[str, Any]:
+def sweep(
+    *, trials: int, rows: int, validation: int, alike: bool, checkpoint: str
+) -> dict[str, Any]:
     shapes = {"batch_size": {"choices": [8, 16, 32]}, "max_length": {"choices": [16, 24, 32]}}
     return {
         "name": "kept-worker",
@@ -139,7 +141,7 @@ def sweep(*, trials: int, rows: int, validation: int, alike: bool) -> dict[str, 
                 "label": "is_sarcastic",
                 "split": {"by": "position", "train": rows, "validation": validation},
             },
-            "model": {"checkpoint": "packaged:minilm-l6-h384"},
+            "model": {"checkpoint": checkpoint},
             "epochs": 1,
         },
     }
@@ -173,12 +175,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=400)
     parser.add_argument("--validation", type=int, default=200)
     parser.add_argument("--alike", action="store_true", help="all trials of one batch shape")
+    parser.add_argument("--checkpoint", default="packaged:minilm-l6-h384")
     options = parser.parse_args()
     swept = sweep(
         trials=options.trials,
         rows=options.rows,
         validation=options.validation,
         alike=options.alike,
+        checkpoint=options.checkpoint,
     )
     with tempfile.TemporaryDirectory(prefix="kept-worker-") as folder:
         lines = run(Path(folder), swept)
