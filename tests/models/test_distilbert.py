@@ -16,7 +16,8 @@ from finesweep import TFDistilBertForSequenceClassification
 from finesweep.errors import CheckpointError
 from finesweep.models import DistilBertConfig
 from finesweep.models.config import LAYER_NORM_EPSILON
-from finesweep.models.layers import Dropout, gelu, layer_norm
+from finesweep.models.functional import gelu, layer_norm
+from finesweep.models.layers import Dropout
 from finesweep.models.outputs import SequenceClassifierOutput
 from finesweep.models.weights import weight_table
 from finesweep.training.step import TrainStep

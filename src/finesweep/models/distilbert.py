@@ -14,10 +14,10 @@ from keras import ops
 
 from finesweep.errors import CheckpointError
 from finesweep.models.config import DistilBertConfig
+from finesweep.models.functional import Tensor
 from finesweep.models.layers import (
     ClassificationHead,
     Embeddings,
-    Tensor,
     TransformerBlock,
     require_positions,
 )

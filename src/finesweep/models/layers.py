@@ -7,7 +7,6 @@ Source of the architecture: ``transformers.models.distilbert`` and Sanh et al., 
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
@@ -15,8 +14,7 @@ import tensorflow as tf
 from keras import ops
 
 from finesweep.models.config import LAYER_NORM_EPSILON, DistilBertConfig
-
-Tensor = Any  # a backend tensor; Keras has no type for it
+from finesweep.models.functional import Tensor, activate, layer_norm, relu
 
 MASKED_SCORE = -1e9
 _SIXTEEN_BITS = 2**16
@@ -229,71 +227,6 @@ class ClassificationHead(keras.layers.Layer):
         pooled = relu(self.pre_classifier(first_token))
         pooled = self.dropout(pooled, training=training)
         return self.classifier(ops.cast(pooled, "float32"))
-
-
-@tf.custom_gradient
-def layer_norm(inputs: Tensor, scale: Tensor, shift: Tensor) -> Any:
-    """Layer normalisation (Ba et al., arXiv 1607.06450) of rows, with its gradient written down.
-
-    ``inputs`` of shape (rows, dim), ``scale`` and ``shift`` float32 of shape (dim,). Computed in
-    float32. The gradient needs two sums a row, where automatic differentiation walks back through
-    every op: a third less time for both ways.
-    """
-    wide = tf.cast(inputs, tf.float32)
-    centred = wide - tf.reduce_mean(wide, axis=-1, keepdims=True)
-    variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
-    inverse = tf.math.rsqrt(variance + LAYER_NORM_EPSILON)
-    normal = centred * inverse
-
-    def gradient(upstream: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        upstream = tf.cast(upstream, tf.float32)
-        by_normal = upstream * scale
-        mean = tf.reduce_mean(by_normal, axis=-1, keepdims=True)
-        along = tf.reduce_mean(by_normal * normal, axis=-1, keepdims=True)
-        by_inputs = tf.cast(inverse * (by_normal - mean - normal * along), inputs.dtype)
-        return by_inputs, tf.reduce_sum(upstream * normal, axis=0), tf.reduce_sum(upstream, axis=0)
-
-    return tf.cast(normal * scale + shift, inputs.dtype), gradient
-
-
-@ops.custom_gradient
-def gelu(inputs: Tensor) -> Any:
-    """The exact, erf form of GELU, x·Φ(x), which BERT and DistilBERT were trained with.
-
-    Computed in float32, where erf has a fast kernel, with the derivative Φ(x) + x·φ(x) written
-    down: left to automatic differentiation it took a sixth of a training step.
-    """
-    wide = ops.cast(inputs, "float32")
-    cumulative = 0.5 + 0.5 * ops.erf(wide * _SQRT_HALF)
-
-    def gradient(*args: Tensor, upstream: Tensor | None = None) -> Tensor:
-        if upstream is None:
-            (upstream,) = args
-        density = _DENSITY_AT_0 * ops.exp(-0.5 * wide * wide)
-        slope = ops.cast(cumulative + wide * density, inputs.dtype)
-        return upstream * slope
-
-    return ops.cast(wide * cumulative, inputs.dtype), gradient
-
-
-_SQRT_HALF = 0.5**0.5
-_DENSITY_AT_0 = (2.0 * math.pi) ** -0.5
-
-
-def relu(inputs: Tensor) -> Tensor:
-    """The larger of 0 and the input; not-a-number stays what it is, as it does on torch.
-
-    TensorFlow's own kernel makes 0 of it, and a model that has diverged would look healthy.
-    """
-    return ops.relu(inputs) + 0.0 * inputs
-
-
-def activate(inputs: Tensor, activation: str, *, training: bool) -> Tensor:
-    """The activation of the feed-forward layer."""
-    if activation == "relu":
-        return relu(inputs)
-    # Without a gradient to keep for, TensorFlow melts its own GELU into the product before it.
-    return gelu(inputs) if training else ops.gelu(inputs, approximate=False)
 
 
 def _dense(
