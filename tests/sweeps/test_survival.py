@@ -450,7 +450,7 @@ def test_the_model_of_a_trial_that_failed_after_all_is_removed(
         raise SweepFailedError("the record cannot be written")
 
     with monkeypatch.context() as patch:
-        patch.setattr("finesweep.sweeps.coordinator.end_complete", fail)
+        patch.setattr("finesweep.sweeps.finishing.end_complete", fail)
         with pytest.raises(SweepFailedError, match="cannot be written"):
             bench.run(bench.config(trials=2))
     bench.script(t0="raise at 6")
