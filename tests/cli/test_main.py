@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from finesweep import __version__
@@ -59,3 +61,26 @@ def test_a_bug_is_told_apart_from_a_mistake(
     told = capsys.readouterr().err
     assert "ZeroDivisionError: oops" in told
     assert "a bug in finesweep" in told
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("predict", "models:/topics/Production", "some text"),
+        ("serve", "models:/topics/Production"),
+        ("promote", "topics", "1", "Production"),
+        ("register", "topics", "--name", "topics"),
+        ("models",),
+    ],
+)
+def test_a_command_in_the_wrong_folder_says_so_and_leaves_nothing(
+    arguments: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert exit_code(*arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: there is no ")
+    assert list(tmp_path.iterdir()) == []

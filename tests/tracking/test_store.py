@@ -122,6 +122,45 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
         TrackingStore.open(root=tmp_path / "mlruns")
 
 
+def test_a_folder_where_the_database_should_be(tmp_path: Path) -> None:
+    (tmp_path / "mlruns" / "mlflow.db").mkdir(parents=True)
+    with pytest.raises(TrackingError, match=r"expected a database at .*mlflow\.db, found a folder"):
+        TrackingStore.open(root=tmp_path / "mlruns")
+
+
+def test_who_only_looks_for_something_makes_no_store(
+    fresh_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TrackingError, match="there is no tracking store in .*/mlruns"):
+        TrackingStore.open(create=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/team/runs.db")
+    with pytest.raises(TrackingError, match=r"in .*/team \(no runs\.db\); run this in the folder"):
+        TrackingStore.open(create=False)
+    assert list(tmp_path.iterdir()) == []
+    _placed(fresh_database, tmp_path / "team" / "runs.db")
+    assert TrackingStore.open(create=False).root == tmp_path / "team"
+
+
+@pytest.mark.parametrize(
+    ("uri", "fault"),
+    [
+        ("http://[::1", "Invalid IPv6 URL"),
+        ("http://", "it has no host"),
+        ("http://localhost:99999", "Port out of range 0-65535"),
+        ("https://user:secret@localhost:five", "Port could not be cast"),
+    ],
+)
+def test_an_address_no_server_can_have(
+    uri: str, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(TrackingError, match="which is no address") as caught:
+        TrackingStore.open()
+    assert fault in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_is_read_only(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)

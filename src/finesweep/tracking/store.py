@@ -52,12 +52,13 @@ class TrackingStore:
     client: Any
 
     @classmethod
-    def open(cls, *, root: Path | None = None) -> TrackingStore:
+    def open(cls, *, root: Path | None = None, create: bool = True) -> TrackingStore:
         """Open the store MLFLOW_TRACKING_URI names; without it, ``<root>/mlflow.db``.
 
-        ``root`` defaults to ``mlruns`` in the working directory and is created when missing.
-        Several processes may open a fresh store at once. A server that does not answer is given up
-        after a few seconds.
+        ``root`` defaults to ``mlruns`` in the working directory. A SQLite file is created when
+        missing, with its folder, unless ``create`` is false: who only looks for something is in
+        the wrong folder then. Several processes may open a fresh store at once. A server that does
+        not answer is given up after a few seconds.
 
         Raises:
             TrackingError: the URI is of a kind MLflow cannot write, the folder or the database
@@ -65,10 +66,10 @@ class TrackingStore:
         """
         uri = os.environ.get(TRACKING_URI_VARIABLE, "").strip()
         if not uri:
-            return _open_sqlite((root or DEFAULT_ROOT).absolute() / "mlflow.db")
+            return _open_sqlite((root or DEFAULT_ROOT).absolute() / "mlflow.db", create=create)
         scheme = _scheme(uri)
         if scheme == "sqlite":
-            return _open_sqlite(_sqlite_file(uri))
+            return _open_sqlite(_sqlite_file(uri), create=create)
         if scheme in _DATABASES:
             return _open_database(
                 uri, artifact_root=(root or DEFAULT_ROOT).absolute() / "artifacts"
@@ -160,10 +161,15 @@ def _sqlite_file(uri: str) -> Path:
     return Path(path).absolute()
 
 
-def _open_sqlite(file: Path) -> TrackingStore:
+def _open_sqlite(file: Path, *, create: bool) -> TrackingStore:
     from filelock import FileLock, Timeout
 
     root = file.parent
+    if not create and not file.exists():
+        raise TrackingError(
+            f"there is no tracking store in {root} (no {file.name}); run this in the folder where "
+            f"the sweep ran, or let {TRACKING_URI_VARIABLE} name its store"
+        )
     if set("?#%") & set(str(file)):
         raise TrackingError(
             f"the folder {root} has one of the characters ? # % in its path, which a database URI "
@@ -172,6 +178,8 @@ def _open_sqlite(file: Path) -> TrackingStore:
     mlflow = import_mlflow()
     if root.exists() and not root.is_dir():
         raise TrackingError(f"expected a folder at {root}, found a file; move it away")
+    if file.is_dir():
+        raise TrackingError(f"expected a database at {file}, found a folder; move it away")
     hint = f"choose a folder you may write to, or put {file.name} right"
     try:
         with translated(f"open the tracking store in {root}", hint=hint):
@@ -214,11 +222,27 @@ def _open_database(uri: str, *, artifact_root: Path) -> TrackingStore:
 
 
 def _open_server(uri: str) -> TrackingStore:
+    _require_address(uri)
     mlflow = import_mlflow()
     hint = f"start it, or correct (or unset) {TRACKING_URI_VARIABLE}"
     attempt = f"reach the tracking server {without_credentials(uri)}"
     with translated(attempt, hint=hint), impatience(seconds=_FIRST_ANSWER_SECONDS):
         return _connected(mlflow, uri, root=None, artifact_root=None)
+
+
+def _require_address(uri: str) -> None:
+    """Refuse what no connection could be made to, before MLflow makes a riddle of it."""
+    try:
+        parts = urlsplit(uri)
+        fault = "" if parts.hostname else "it has no host"
+        _ = parts.port  # looked at only when it is asked for
+    except ValueError as exc:
+        fault = str(exc)
+    if fault:
+        raise TrackingError(
+            f"{TRACKING_URI_VARIABLE} is '{without_credentials(uri)}', which is no address "
+            f"({fault}); expected a server such as http://host:5000"
+        )
 
 
 def _connected(

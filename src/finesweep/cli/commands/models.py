@@ -60,7 +60,7 @@ def _print_versions(name: str | None, *, as_json: bool) -> None:
     from finesweep.registry.versions import unknown_model
     from finesweep.tracking import TrackingStore
 
-    store = TrackingStore.open()
+    store = TrackingStore.open(create=False)
     versions = list_versions(store, name)
     if name is not None and not versions:
         raise unknown_model(store, name)
@@ -79,7 +79,7 @@ def _print_history(name: str, *, as_json: bool) -> None:
     from finesweep.registry import stage_history
     from finesweep.tracking import TrackingStore
 
-    changes = stage_history(TrackingStore.open(), name)
+    changes = stage_history(TrackingStore.open(create=False), name)
     if as_json:
         print_json([{**asdict(change), "at": change.at.isoformat()} for change in changes])
     else:
@@ -92,7 +92,7 @@ def _print_version_at(name: str, stage: str, moment: datetime, *, as_json: bool)
     from finesweep.registry import version_in_stage
     from finesweep.tracking import TrackingStore
 
-    version = version_in_stage(TrackingStore.open(), name, stage, at=moment)
+    version = version_in_stage(TrackingStore.open(create=False), name, stage, at=moment)
     if as_json:
         print_json({"name": name, "stage": stage, "at": moment.isoformat(), "version": version})
         return

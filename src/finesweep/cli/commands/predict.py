@@ -60,8 +60,9 @@ def _predict_texts(model: str, texts: list[str], *, as_json: bool) -> None:
 
     for number, text in enumerate(texts, start=1):
         _require_text(text, number)
+    store = TrackingStore.open(create=False)
     with native_noise_kept_back(), waiting(f"loading {model}"):
-        predictions = predict_texts(TrackingStore.open(), model, texts)
+        predictions = predict_texts(store, model, texts)
     if not as_json:
         console = output()
         console.print(predictions_table(texts, predictions, width=console.width))
@@ -101,7 +102,7 @@ def _predict_file(
     from finesweep.registry import predict_file
     from finesweep.tracking import TrackingStore
 
-    store = TrackingStore.open()
+    store = TrackingStore.open(create=False)
     with native_noise_kept_back(), StepProgress() as progress:
         rows = predict_file(
             store,

@@ -29,5 +29,5 @@ def promote(
     from finesweep.registry import promote as promote_version
     from finesweep.tracking import TrackingStore
 
-    moved = promote_version(TrackingStore.open(), name, version, stage)
+    moved = promote_version(TrackingStore.open(create=False), name, version, stage)
     print_version(moved, as_json=as_json)

@@ -40,7 +40,7 @@ def register(
     from finesweep.tracking import TrackingStore
 
     run_id = sweep if _RUN_ID.fullmatch(sweep) else _best_run(sweep, options.study_url(study))
-    version = register_run(TrackingStore.open(), run_id, name=name, stage=stage)
+    version = register_run(TrackingStore.open(create=False), run_id, name=name, stage=stage)
     print_version(version, as_json=as_json)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from finesweep.config import SweepConfig
     from finesweep.sweeps import SweepResult
     from finesweep.sweeps.result import Registered
-    from finesweep.tracking import TrackingStore
 
 BYTES_A_WEIGHT = 4
 
@@ -175,12 +173,13 @@ def _print_plan(config: SweepConfig, ready: Ready, *, study: str, as_json: bool)
     from finesweep.sweeps import first_proposals
     from finesweep.sweeps.estimate import estimate
     from finesweep.sweeps.warm_start.reading import warm_start_of
+    from finesweep.tracking import TrackingStore
 
     warm = warm_start_of(
         config,
         study_url=study,
         digest=ready.data.identity.digest,
-        tracking=_existing_store,
+        tracking=lambda: TrackingStore.open(create=False),  # a plan makes nothing
     )
     # Trials that differ in nothing but what the hypermodel draws are not worth a line each.
     count = min(5, config.trials) if config.study_space.entries() else 0
@@ -206,20 +205,6 @@ def _print_plan(config: SweepConfig, ready: Ready, *, study: str, as_json: bool)
     if config.hypermodel is not None:
         tell(f"{'and ' if proposals else ''}what {config.hypermodel} draws when it is built")
     tell(f"\n# estimate\n{expected.describe()}\nNothing was run.")
-
-
-def _existing_store() -> TrackingStore:
-    """The tracking store, for a plan to look into: a plan makes none."""
-    from finesweep.errors import TrackingError
-    from finesweep.tracking import TrackingStore
-    from finesweep.tracking.store import TRACKING_URI_VARIABLE
-
-    if not os.environ.get(TRACKING_URI_VARIABLE) and not options.STORE_FOLDER.exists():
-        raise TrackingError(
-            f"there is no tracking store in {options.STORE_FOLDER.absolute()}; name one with "
-            f"{TRACKING_URI_VARIABLE}"
-        )
-    return TrackingStore.open()
 
 
 def _print_result(result: SweepResult, *, as_json: bool) -> None:

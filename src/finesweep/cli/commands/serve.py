@@ -29,6 +29,7 @@ def serve(
             """-d '{"inputs": ["some text"]}'"""
         )
 
+    store = TrackingStore.open(create=False)
     note(f"loading {model}")
     with native_noise_kept_back():
-        serve_model(TrackingStore.open(), model, host=host, port=port, on_ready=on_ready)
+        serve_model(store, model, host=host, port=port, on_ready=on_ready)
