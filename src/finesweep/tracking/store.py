@@ -165,21 +165,21 @@ def _open_sqlite(file: Path, *, create: bool) -> TrackingStore:
     from filelock import FileLock, Timeout
 
     root = file.parent
-    if not create and not file.exists():
-        raise TrackingError(
-            f"there is no tracking store in {root} (no {file.name}); run this in the folder where "
-            f"the sweep ran, or let {TRACKING_URI_VARIABLE} name its store"
-        )
     if set("?#%") & set(str(file)):
         raise TrackingError(
             f"the folder {root} has one of the characters ? # % in its path, which a database URI "
             "cannot hold; use another folder"
         )
-    mlflow = import_mlflow()
     if root.exists() and not root.is_dir():
         raise TrackingError(f"expected a folder at {root}, found a file; move it away")
     if file.is_dir():
         raise TrackingError(f"expected a database at {file}, found a folder; move it away")
+    if not create and not file.exists():
+        raise TrackingError(
+            f"there is no tracking store in {root} (no {file.name}); run this in the folder where "
+            f"the sweep ran, or let {TRACKING_URI_VARIABLE} name its store"
+        )
+    mlflow = import_mlflow()
     hint = f"choose a folder you may write to, or put {file.name} right"
     try:
         with translated(f"open the tracking store in {root}", hint=hint):
