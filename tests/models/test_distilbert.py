@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -332,6 +333,15 @@ def test_bfloat16_computes_near_float32(tiny_checkpoint: Path, golden: Golden) -
     np.testing.assert_allclose(logits, golden["logits"], atol=0.3)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64", "mixed_float16"])
+def test_every_dtype_that_keras_has_computes(
+    dtype: str, tiny_checkpoint: Path, golden: Golden
+) -> None:
+    model = TFDistilBertForSequenceClassification.from_pretrained(tiny_checkpoint, dtype=dtype)
+    logits = model.predict(inputs_of(golden), verbose=0).logits
+    np.testing.assert_allclose(logits, golden["logits"], atol=0.3)
+
+
 def test_more_tokens_than_positions_say_what_to_do(
     model: TFDistilBertForSequenceClassification,
 ) -> None:
@@ -357,6 +367,30 @@ def test_a_tokenizer_that_is_there_stays(tiny_checkpoint: Path, tmp_path: Path) 
     expected = tokenizer.encode("zzzz")
     TFDistilBertForSequenceClassification.from_pretrained(tiny_checkpoint).save_pretrained(tmp_path)
     assert AutoTokenizer.from_pretrained(tmp_path).encode("zzzz") == expected
+
+
+def test_a_save_that_broke_off_is_completed_by_the_next(
+    model: TFDistilBertForSequenceClassification, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.save_pretrained(tmp_path / "whole")
+    replace = Path.replace
+
+    def full(self: Path, target: Path) -> Path:
+        if target.name == "vocab.txt":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        with pytest.raises(CheckpointError, match="No space left on device"):
+            model.save_pretrained(tmp_path / "broken")
+    assert not (tmp_path / "broken" / "config.json").exists()
+    model.save_pretrained(tmp_path / "broken")
+    contents = [
+        {file.name: file.read_bytes() for file in (tmp_path / name).iterdir()}
+        for name in ("whole", "broken")
+    ]
+    assert contents[0] == contents[1]
 
 
 def test_a_new_classifier_is_said(tiny_copy: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -470,7 +504,7 @@ def test_saving_where_nothing_can_be_written(
     model: TFDistilBertForSequenceClassification, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
-    for target in (tmp_path / "file", tmp_path / "file" / "below"):
+    for target in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / ("long" * 100)):
         with pytest.raises(CheckpointError, match="expected a directory that can be written"):
             model.save_pretrained(target)
     with pytest.raises(CheckpointError, match="received an empty name"):

@@ -75,7 +75,7 @@ class LayerNorm(keras.layers.LayerNormalization):
 
     def call(self, inputs: Tensor) -> Tensor:
         """``inputs``, each row with mean 0 and variance 1, then scaled and shifted."""
-        scale, shift = (tf.convert_to_tensor(weight.value) for weight in (self.gamma, self.beta))
+        scale, shift = (tf.cast(weight.value, tf.float32) for weight in (self.gamma, self.beta))
         normalised: Tensor = layer_norm(inputs, scale, shift)
         return normalised
 

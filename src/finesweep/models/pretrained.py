@@ -82,17 +82,17 @@ def write_checkpoint(
 ) -> None:
     """Write a ``save_pretrained`` directory, each file whole or not at all.
 
-    ``tensors``, float32, come in the order of ``shapes`` and are asked for one at a time. A
+    ``tensors``, float32, come in the order of ``shapes`` and are asked for one at a time. Another
     tokenizer that stands there already is the user's, and stays. Raises ``CheckpointError`` when
     the directory cannot be written.
     """
     layouts = {name: TensorLayout("F32", shape) for name, shape in shapes.items()}
     config_text = json.dumps(config.to_json(), indent=2, ensure_ascii=False, sort_keys=True)
-    files = {} if any((directory / name).exists() for name in TOKENIZER_FILES) else tokenizer_files
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with _written_whole(directory / WEIGHTS_FILE) as stream:
             write_tensors(stream, tensors, layouts=layouts, metadata={"format": "pt"})
+        files = {} if _has_other(directory, tokenizer_files) else tokenizer_files
         # The configuration comes last: a new directory that has one has the rest.
         for name, content in {**files, CONFIG_FILE: (config_text + "\n").encode()}.items():
             with _written_whole(directory / name) as stream:
@@ -103,6 +103,12 @@ def write_checkpoint(
             "another path, or make room",
             at=Location(file=str(directory)),
         ) from error
+
+
+def _has_other(directory: Path, tokenizer_files: TokenizerFiles) -> bool:
+    """Whether a tokenizer is there that is not this one; a part of this one was left by a save."""
+    there = (name for name in TOKENIZER_FILES if (directory / name).exists())
+    return any((directory / name).read_bytes() != tokenizer_files.get(name) for name in there)
 
 
 @contextmanager
