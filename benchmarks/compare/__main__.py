@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _prepare(options: Options, machine: MachineKind) -> Work:
-    from finesweep.sweeps.disk import weights_size
+    from finesweep.sweeps.disk import weights_of
     from finesweep.sweeps.machine import choose_workers
     from finesweep.training.precision import cpu_precision
 
@@ -62,7 +62,7 @@ def _prepare(options: Options, machine: MachineKind) -> Work:
         rows=options.rows,
         validation_rows=options.validation_rows,
         # What --workers auto comes to.
-        workers=choose_workers(parameters=weights_size(checkpoint) // 4).workers,
+        workers=choose_workers(parameters=weights_of(checkpoint)).workers,
         precision=_gpu_precision() if machine.gpus else cpu_precision(),
         sweep_rates=options.sweep_rates,
     )

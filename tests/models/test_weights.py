@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from finesweep.errors import CheckpointError
 from finesweep.models import DistilBertConfig
+from finesweep.models.geometry import count_weights
 from finesweep.models.pretrained import read_checkpoint
 from finesweep.models.weights import WeightEntry, to_distilbert_names, weight_table
 
@@ -109,3 +110,9 @@ def test_half_precision_tensors_become_float32(tiny_copy: Path) -> None:
     checkpoint = read_checkpoint(tiny_copy)
     entry = weight_table(checkpoint.config)[0]
     assert entry.to_variable(checkpoint.tensors).dtype == np.float32
+
+
+def test_weights_are_counted_from_the_geometry(tiny_checkpoint: Path) -> None:
+    checkpoint = read_checkpoint(tiny_checkpoint)
+    numbers = sum(tensor.size for tensor in checkpoint.tensors.values())
+    assert count_weights(checkpoint.config) == numbers

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,29 @@ from finesweep.errors import DiskFullError, StudyError
 from finesweep.sweeps.disk import DiskPlan, check_disk, full_disk_told, require_room
 from finesweep.sweeps.study import open_study
 
-MODEL = 1_000_000
+GEOMETRY = {
+    "model_type": "distilbert",
+    "vocab_size": 20_000,
+    "max_position_embeddings": 64,
+    "dim": 12,
+    "hidden_dim": 48,
+    "n_layers": 2,
+    "n_heads": 2,
+}
+# Two tables, a norm, two layers of four squares, a feed-forward and two norms, and the head.
+MODEL = 4 * (20_064 * 12 + 24 + 2 * (4 * 156 + 624 + 588 + 48) + 156 + 26)
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
+    """A geometry is enough: weights may be in parts, or in half the precision."""
     (tmp_path / "checkpoint").mkdir()
-    (tmp_path / "checkpoint" / "model.safetensors").write_bytes(b"\0" * MODEL)
+    write_geometry(tmp_path / "checkpoint")
     return tmp_path / "checkpoint"
+
+
+def write_geometry(checkpoint: Path, **changes: int) -> None:
+    (checkpoint / "config.json").write_text(json.dumps({**GEOMETRY, **changes}))
 
 
 def config(**changes: Any) -> SweepConfig:
@@ -60,7 +76,9 @@ def test_what_would_fill_the_disk_is_refused(checkpoint: Path, tmp_path: Path) -
 def test_a_limit_too_small_for_one_trial_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     limited = config(disk_limit=5 * MODEL)
     plan = DiskPlan.of(limited, checkpoint=checkpoint, workers=1)
-    with pytest.raises(StudyError, match="need 8 MB of disk, but disk_limit is 5 MB; raise it, or"):
+    with pytest.raises(
+        StudyError, match=r"need 7.83 MB of disk, but disk_limit is 4.89 MB; raise it, or"
+    ):
         check_disk(plan, limited, artifacts=tmp_path, workdir=tmp_path)
 
 
@@ -77,7 +95,7 @@ def test_a_new_sweep_is_refused_before_anything_is_made(
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     url = f"sqlite:///{tmp_path}/here/mlruns/optuna.db"
-    (checkpoint / "model.safetensors").open("ab").truncate(10**12)  # takes no space
+    write_geometry(checkpoint, vocab_size=10**11)
 
     def ask() -> None:
         work = tmp_path / "here" / "mlruns" / "work"

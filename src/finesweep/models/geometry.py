@@ -54,6 +54,16 @@ def body_shapes(config: DistilBertConfig) -> Iterator[tuple[str, tuple[int, ...]
         yield from _norm(f"{layer}.output_layer_norm", dim)
 
 
+def count_weights(config: DistilBertConfig) -> int:
+    """How many numbers the model of a geometry has, with its head; counted, not listed."""
+    dim, hidden = config.dim, config.hidden_dim
+    tables = (config.vocab_size + config.max_position_embeddings) * dim
+    norm = 2 * dim
+    layer = 4 * (dim + 1) * dim + (dim + 1) * hidden + (hidden + 1) * dim + 2 * norm
+    head = (dim + 1) * dim + (dim + 1) * config.num_labels
+    return tables + norm + config.n_layers * layer + head
+
+
 def _dense(name: str, outputs: int, inputs: int) -> Iterator[tuple[str, tuple[int, ...]]]:
     yield f"{name}.weight", (outputs, inputs)
     yield f"{name}.bias", (outputs,)

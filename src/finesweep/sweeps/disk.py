@@ -12,13 +12,15 @@ from pathlib import Path
 from finesweep.config import SweepConfig
 from finesweep.config.quantities import size_in_words
 from finesweep.errors import DiskFullError, StudyError
+from finesweep.models.geometry import count_weights
+from finesweep.models.pretrained import CONFIG_FILE, read_config
 from finesweep.sweeps.oracles.brackets import Brackets
 from finesweep.sweeps.study import study_exists
 from finesweep.tracking.full_disk import is_full_disk
 from finesweep.tracking.store import future_artifact_root
 
-WEIGHTS_FILE = "model.safetensors"
-
+# Weights are trained and saved in float32, whatever the precision of the products.
+BYTES_A_WEIGHT = 4
 # A resume point holds the weights and Adam's two moments; a new one is written beside the old.
 _COPIES_IN_RESUME_POINTS = 6
 
@@ -32,8 +34,8 @@ class DiskPlan:
 
     @classmethod
     def of(cls, config: SweepConfig, *, checkpoint: Path, workers: int) -> DiskPlan:
-        """What ``config`` will need with so many workers, each model as large as ``checkpoint``."""
-        model = weights_size(checkpoint)
+        """What ``config`` needs with so many workers, each model as large as ``checkpoint``'s."""
+        model = BYTES_A_WEIGHT * weights_of(checkpoint)
         keep = config.trials if config.keep_checkpoints == "all" else config.keep_checkpoints
         # One more than is kept: the worst is removed after the new one has come.
         models = model * min(config.trials, keep + 1)
@@ -124,10 +126,15 @@ def full_disk_told() -> Iterator[None]:
         raise no_space_left(exc) from exc
 
 
-def weights_size(checkpoint: Path) -> int:
-    """The bytes of a checkpoint's weights; 0 where it has none yet."""
-    file = checkpoint / WEIGHTS_FILE
-    return file.stat().st_size if file.exists() else 0
+def weights_of(checkpoint: Path) -> int:
+    """How many weights a model of a checkpoint has; 0 where there is no checkpoint yet.
+
+    From its geometry: the file may be in parts, or in half the precision that is trained and saved.
+    """
+    if not (checkpoint / CONFIG_FILE).exists():
+        return 0
+    config, _ = read_config(checkpoint)
+    return count_weights(config)
 
 
 def _existing(folder: Path) -> Path:

@@ -13,7 +13,9 @@ from finesweep.config.quantities import duration_in_words
 from finesweep.config.space import IntChoices, IntRange
 from finesweep.data import EncodedTexts, PreparedData
 from finesweep.models.config import DistilBertConfig
+from finesweep.models.geometry import count_weights
 from finesweep.models.pretrained import read_config
+from finesweep.sweeps.disk import BYTES_A_WEIGHT
 from finesweep.training.progress import TICKS_PER_EPOCH
 
 # The share of this machine's matrix-product speed (float32, as NumPy reaches it) that a training
@@ -26,7 +28,6 @@ _TRAINING_OPERATIONS = 6
 _EVALUATION_OPERATIONS = 2
 _START_SECONDS = 10.0  # loading TensorFlow and tracing, once a sweep
 _TRIAL_SECONDS = 2.0  # resetting, saving and logging, each trial
-_BYTES_A_WEIGHT = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ def estimate(config: SweepConfig, *, checkpoint: Path, data: PreparedData) -> Es
     trial_seconds = operations / (gigaflops * 1e9 * _EFFICIENCY) + _TRIAL_SECONDS
     return Estimate(
         seconds=_START_SECONDS + config.trials * trial_seconds,
-        disk_bytes=kept * _BYTES_A_WEIGHT * (_layers(geometry) + _tables(geometry)),
+        disk_bytes=kept * BYTES_A_WEIGHT * count_weights(geometry),
         kept=kept,
         gigaflops=gigaflops,
         hypermodel=config.hypermodel,
@@ -92,11 +93,6 @@ def _epoch_operations(
 def _layers(geometry: DistilBertConfig) -> int:
     """Weights every token is multiplied with: attention's four squares and the feed-forward."""
     return geometry.n_layers * (4 * geometry.dim**2 + 2 * geometry.dim * geometry.hidden_dim)
-
-
-def _tables(geometry: DistilBertConfig) -> int:
-    """Weights that are looked up, not multiplied."""
-    return (geometry.vocab_size + geometry.max_position_embeddings) * geometry.dim
 
 
 def _middle(entry: IntRange | IntChoices | None, fixed: int) -> float:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from finesweep.sweeps import SweepResult
     from finesweep.sweeps.result import Registered
 
-BYTES_A_WEIGHT = 4
-
 EXAMPLES = options.examples(
     "run sweeps/quickstart.yaml",
     "run sweeps/headlines.yaml --plan",
@@ -157,11 +155,10 @@ def _run(config: SweepConfig, ready: Ready, *, study: str, workers: int | None) 
 def _chosen_workers(config: SweepConfig, ready: Ready) -> int:
     """What ``auto`` comes to here, and says so."""
     from finesweep.cli.console import note
-    from finesweep.sweeps.disk import weights_size
+    from finesweep.sweeps.disk import weights_of
     from finesweep.sweeps.machine import choose_workers
 
-    parameters = weights_size(ready.checkpoint) // BYTES_A_WEIGHT
-    choice = choose_workers(parameters=parameters, trials=config.trials)
+    choice = choose_workers(parameters=weights_of(ready.checkpoint), trials=config.trials)
     note(choice.why)
     return choice.workers
 
