@@ -72,5 +72,6 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed
-	@$(PIP) install --quiet --constraint constraints.txt --group bench
+	@$(PIP) install --quiet --constraint constraints.txt --group bench \
+		$$(command -v nvidia-smi > /dev/null && echo "--editable .[gpu]")
 	@touch $@

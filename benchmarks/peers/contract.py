@@ -65,10 +65,10 @@ def read_task() -> Task:
 
 
 def keep_to(cores: tuple[int, ...]) -> None:
-    """Pin this process, with one thread; to be called before the framework is imported."""
+    """Pin this process, with a thread a core; to be called before the framework is imported."""
     os.sched_setaffinity(0, cores)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
+        os.environ[name] = str(len(cores))
 
 
 def read_splits(task: Task) -> tuple[Split, Split]:

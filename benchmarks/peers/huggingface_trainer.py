@@ -26,7 +26,7 @@ def main() -> None:
     )
 
     if task.cores:
-        torch.set_num_threads(1)
+        torch.set_num_threads(len(task.cores))
     tokenizer = AutoTokenizer.from_pretrained(task.checkpoint)
 
     def encoded(split: Split) -> list[dict[str, Any]]:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from finesweep.sweeps import gpus
-from finesweep.sweeps.gpus import visible_gpus
+from finesweep.sweeps.gpus import usable_gpus, visible_gpus
+from finesweep.sweeps.machine import Machine
 
 TWO = """\
 GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-5c89852c-d268)
@@ -84,3 +85,16 @@ def test_no_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert visible_gpus() == ()
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_one_without_cuda_libraries_is_of_no_use(
+    found: bool, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver(listing(TWO))
+    monkeypatch.setattr(gpus, "find_spec", lambda _: None)
+    monkeypatch.setattr(gpus, "find_library", lambda name: f"lib{name}.so.9" if found else None)
+    assert len(visible_gpus()) == 2
+    assert len(usable_gpus()) == (2 if found else 0)
+    here = Machine.here()
+    assert (here.gpus, here.idle_gpus) == ((2, 0) if found else (0, 2))

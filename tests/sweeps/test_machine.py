@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from finesweep.sweeps import machine
 from finesweep.sweeps.machine import (
     Machine,
     choose_workers,
@@ -13,6 +14,7 @@ from finesweep.sweeps.machine import (
     core_shares,
     fair_memory_share,
     physical_cores,
+    thread_count,
     usable_cores,
 )
 
@@ -20,56 +22,64 @@ GB = 10**9
 
 
 @pytest.mark.parametrize(
-    ("machine", "parameters", "trials", "workers", "why"),
+    ("of", "parameters", "trials", "workers", "why"),
     [
         (
             Machine(cores=2, gpus=0, free_memory=21_300_000_000),
             30_000_000,
             None,
             2,
-            "2 workers: 2 cores, no GPU, 21.3 GB free at about 1.4 GB each",
+            "2 workers: 2 cores, no GPU, 21.3 GB free at about 1.7 GB each",
         ),
         (
-            Machine(cores=8, gpus=0, free_memory=3 * GB),
+            Machine(cores=8, gpus=0, free_memory=4 * GB),
             30_000_000,
             40,
             2,
-            "2 workers: 8 cores, no GPU, 3.0 GB free at about 1.4 GB each",
+            "2 workers: 8 cores, no GPU, 4.0 GB free at about 1.7 GB each",
         ),
         (
             Machine(cores=16, gpus=4, free_memory=100 * GB),
             66_000_000,
             40,
             4,
-            "4 workers: 16 cores, 4 GPUs, 100.0 GB free at about 2.3 GB each",
+            "4 workers: 16 cores, 4 GPUs, 100.0 GB free at about 2.6 GB each",
         ),
         (
             Machine(cores=8, gpus=0, free_memory=100 * GB),
             66_000_000,
             3,
             3,
-            "3 workers: 8 cores, no GPU, 100.0 GB free at about 2.3 GB each, 3 trials",
+            "3 workers: 8 cores, no GPU, 100.0 GB free at about 2.6 GB each, 3 trials",
         ),
         (
             Machine(cores=1, gpus=1, free_memory=GB),
             66_000_000,
             0,
             1,
-            "1 worker: 1 core, 1 GPU, 1.0 GB free at about 2.3 GB each, no trial",
+            "1 worker: 1 core, 1 GPU, 1.0 GB free at about 2.6 GB each, no trial",
+        ),
+        (
+            Machine(cores=2, gpus=0, free_memory=100 * GB, idle_gpus=1),
+            66_000_000,
+            None,
+            2,
+            "2 workers: 2 cores, no GPU, 100.0 GB free at about 2.6 GB each, 1 GPU that TensorFlow "
+            "cannot use (pip install 'finesweep[gpu]' brings the libraries it needs)",
         ),
     ],
 )
 def test_auto_looks_at_cores_gpus_memory_and_trials(
-    machine: Machine, parameters: int, trials: int | None, workers: int, why: str
+    of: Machine, parameters: int, trials: int | None, workers: int, why: str
 ) -> None:
-    choice = choose_workers(parameters=parameters, trials=trials, machine=machine)
+    choice = choose_workers(parameters=parameters, trials=trials, machine=of)
     assert (choice.workers, choice.why) == (workers, why)
 
 
 def test_the_machine_we_run_on() -> None:
-    machine = Machine.here()
-    assert 1 <= machine.cores <= len(usable_cores())
-    assert 0 < machine.free_memory <= psutil.virtual_memory().total
+    here = Machine.here()
+    assert 1 <= here.cores <= len(usable_cores())
+    assert 0 < here.free_memory <= psutil.virtual_memory().total
     assert choose_workers(parameters=1000).workers >= 1
 
 
@@ -93,7 +103,8 @@ def test_a_process_kept_to_one_core_has_one() -> None:
     [
         ((0, 1), 1, [()]),
         ((0, 1), 2, [(0,), (1,)]),
-        ((2, 3, 5, 7, 8), 2, [(2, 3), (5, 7)]),
+        ((2, 3, 5, 7, 8), 2, [(2, 3, 5), (7, 8)]),
+        ((0, 1, 2, 3, 4, 5, 6, 7), 5, [(0, 1), (2, 3), (4, 5), (6,), (7,)]),
         ((4,), 2, [(), ()]),
     ],
 )
@@ -111,6 +122,19 @@ def test_both_halves_of_a_core_go_to_one_worker(tmp_path: Path) -> None:
     assert physical_cores((0, 1, 2, 3), topology=tmp_path) == ((0, 2), (1, 3))
     assert physical_cores((0, 1, 2), topology=tmp_path) == ((0, 2), (1,))
     assert core_shares((0, 1, 2, 3), 2, topology=tmp_path) == [(0, 2), (1, 3)]
+    assert core_shares((0, 1, 2, 3), 3, topology=tmp_path) == [(0, 2), (1,), (3,)]
+    assert core_shares((0, 1, 2), 2, topology=tmp_path) == [(0, 2), (1,)]
+
+
+def test_a_worker_has_a_thread_for_each_of_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "usable_cores", lambda: tuple(range(8)))
+    monkeypatch.setattr(machine, "core_budget", lambda: 8)
+    assert thread_count((0, 1), workers=5) == 2
+    assert thread_count((6,), workers=5) == 1
+    assert thread_count((), workers=1) == 8
+    assert thread_count((), workers=9) == 1
+    monkeypatch.setattr(machine, "core_budget", lambda: 4)  # a container's quota
+    assert thread_count((0, 1, 2, 3), workers=2) == 2
 
 
 def test_memory_is_shared_fairly() -> None:

@@ -1,12 +1,18 @@
-"""Which GPUs there are. Asks NVIDIA's own tool, since TensorFlow takes seconds to load."""
+"""Which GPUs there are, and whether TensorFlow can use them, without loading it: it takes seconds.
+
+NVIDIA's own tool knows the GPUs, and without CUDA's libraries TensorFlow computes without them.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
+from ctypes.util import find_library
+from importlib.util import find_spec
 
 ASK_SECONDS = 5.0
+GPU_ADVICE = "pip install 'finesweep[gpu]' brings the libraries it needs"
 
 # "GPU 0: NVIDIA H100 (UUID: GPU-…)", and indented below it the parts it may be divided into:
 # "  MIG 1g.10gb Device 0: (UUID: MIG-…)".
@@ -29,6 +35,18 @@ def visible_gpus() -> tuple[str, ...]:
             break
         visible.append(name)
     return tuple(visible)
+
+
+def usable_gpus() -> tuple[str, ...]:
+    """The visible GPUs; none where TensorFlow finds no CUDA libraries."""
+    gpus = visible_gpus()
+    return gpus if gpus and cuda_is_there() else ()
+
+
+def cuda_is_there() -> bool:
+    """Whether NVIDIA's wheels, or the system, have the libraries that TensorFlow needs."""
+    in_wheel = find_spec("nvidia") is not None and find_spec("nvidia.cudnn") is not None
+    return in_wheel or find_library("cudnn") is not None
 
 
 def _ask_driver() -> str:

@@ -11,11 +11,12 @@ from pathlib import Path
 import psutil
 
 from finesweep.sweeps.cgroup import Cgroup, read
-from finesweep.sweeps.gpus import visible_gpus
+from finesweep.sweeps.gpus import GPU_ADVICE, cuda_is_there, visible_gpus
 
-# A worker that has loaded TensorFlow and traced a step, and what training adds to it: weights,
-# gradients and Adam's two moments in float32, and room for activations and copies.
-WORKER_BYTES = 700_000_000
+# A worker that has loaded TensorFlow and met all shapes of batches, and what training adds to it:
+# weights, gradients and Adam's two moments in float32, and room for activations and copies. Workers
+# of 22.7 and 66 million weights held 1.4 to 1.65 and 2.3 to 2.6 GB (benchmarks/kept_worker.py).
+WORKER_BYTES = 1_000_000_000
 BYTES_A_PARAMETER = 24
 
 TOPOLOGY = Path("/sys/devices/system/cpu")
@@ -31,20 +32,27 @@ class WorkerChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What a sweep can use: cores to compute on, GPUs, and bytes of memory that are free."""
+    """What a sweep can use: cores to compute on, GPUs, and bytes of memory that are free.
+
+    ``idle_gpus`` are there, and TensorFlow cannot use them.
+    """
 
     cores: int
     gpus: int
     free_memory: int
+    idle_gpus: int = 0
 
     @classmethod
     def here(cls) -> Machine:
         """What the machine we run on has for this process at this moment."""
         cgroup = Cgroup()
+        visible = len(visible_gpus())
+        usable = visible if visible and cuda_is_there() else 0
         return cls(
             cores=min(len(physical_cores(usable_cores())), core_budget(cgroup)),
-            gpus=len(visible_gpus()),
+            gpus=usable,
             free_memory=_least(psutil.virtual_memory().available, cgroup.memory_free),
+            idle_gpus=visible - usable,
         )
 
 
@@ -68,6 +76,8 @@ def choose_workers(
     ]
     if trials is not None and trials < most:
         why.append(_count(trials, "trial"))
+    if machine.idle_gpus:
+        why.append(f"{_count(machine.idle_gpus, 'GPU')} that TensorFlow cannot use ({GPU_ADVICE})")
     return WorkerChoice(workers=workers, why=f"{_count(workers, 'worker')}: {', '.join(why)}")
 
 
@@ -99,17 +109,31 @@ def physical_cores(
 def core_shares(
     cores: Sequence[int], workers: int, *, topology: Path = TOPOLOGY
 ) -> list[tuple[int, ...]]:
-    """The cores each of ``workers`` is pinned to: equal shares, none in two of them.
+    """The cores each of ``workers`` is pinned to: all of them dealt out, none to two.
 
-    Logical cores of one physical core go to one worker as far as that comes out even. Shares are
-    empty, which pins nothing, for a single worker, where there are more workers than cores, and
-    where the system knows no pinning.
+    Logical cores of one physical core go to one worker, while there is a physical one for each.
+    Shares are empty, which pins nothing, for a single worker, where there are more workers than
+    cores, and where the system knows no pinning.
     """
-    each = len(cores) // workers
-    if workers == 1 or each == 0 or not hasattr(os, "sched_setaffinity"):
+    if workers == 1 or workers > len(cores) or not hasattr(os, "sched_setaffinity"):
         return [()] * workers
-    neighbours = [core for group in physical_cores(cores, topology=topology) for core in group]
-    return [tuple(neighbours[slot * each : (slot + 1) * each]) for slot in range(workers)]
+    groups = physical_cores(cores, topology=topology)
+    if workers > len(groups):
+        groups = tuple((core,) for group in groups for core in group)
+    each, more = divmod(len(groups), workers)
+    shares, dealt = [], 0
+    for worker in range(workers):
+        count = each + (worker < more)
+        shares.append(tuple(core for group in groups[dealt : dealt + count] for core in group))
+        dealt += count
+    return shares
+
+
+def thread_count(share: Sequence[int], *, workers: int) -> int:
+    """Threads for a worker with so many cores; where a container has a quota, its part of that."""
+    budget = core_budget()
+    is_limited = budget < len(usable_cores())
+    return max(1, budget // workers if is_limited or not share else len(share))
 
 
 def fair_memory_share(workers: int) -> int:

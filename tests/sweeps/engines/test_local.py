@@ -403,6 +403,7 @@ def test_a_worker_whose_log_has_no_room_tells_why_it_failed(
 def test_each_worker_sees_a_gpu_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tool = tmp_path / "bin" / "nvidia-smi"
     tool.parent.mkdir()
+    monkeypatch.setattr("finesweep.sweeps.gpus.cuda_is_there", lambda: True)
     lines = "\n".join(f"GPU {n}: NVIDIA H100 80GB HBM3 (UUID: GPU-{n}{n})" for n in (0, 1))
     tool.write_text(f"#!/bin/sh\ncat <<END\n{lines}\nEND\n")
     tool.chmod(0o755)

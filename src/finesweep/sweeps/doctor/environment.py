@@ -15,6 +15,7 @@ from packaging.specifiers import SpecifierSet
 
 from finesweep.config.quantities import size_in_words
 from finesweep.sweeps.doctor.finding import Finding, Level
+from finesweep.sweeps.gpus import GPU_ADVICE
 from finesweep.sweeps.machine import WORKER_BYTES, Machine
 from finesweep.tracking.provenance import installed_versions
 from finesweep.training.precision import cpu_precision
@@ -90,6 +91,14 @@ def _version(package: str) -> str | None:
 
 def _processor(machine: Machine) -> Finding:
     shown = f"{machine.cores} core{'s' * (machine.cores != 1)}"
+    if machine.idle_gpus:
+        gpus = f"{machine.idle_gpus} GPU{'s' * (machine.idle_gpus != 1)}"
+        return _finding(
+            "processor",
+            f"{shown}, {gpus} that TensorFlow cannot use: it finds no CUDA libraries",
+            level="warning",
+            advice=GPU_ADVICE,
+        )
     if machine.gpus:
         gpus = f"{machine.gpus} GPU{'s' * (machine.gpus != 1)}"
         precision = "which decides the precision when it is used: bfloat16 from NVIDIA's Ampere on"

@@ -11,8 +11,8 @@ from pathlib import Path
 from finesweep.sweeps.engines._base import Event, Reply, Task, WorkerStatus
 from finesweep.sweeps.engines._oom import OomKills
 from finesweep.sweeps.engines._slot import GRACE_SECONDS, Place, Slot
-from finesweep.sweeps.gpus import visible_gpus
-from finesweep.sweeps.machine import core_budget, core_shares, fair_memory_share, usable_cores
+from finesweep.sweeps.gpus import usable_gpus
+from finesweep.sweeps.machine import core_shares, fair_memory_share, thread_count, usable_cores
 from finesweep.sweeps.worker import Opening
 from finesweep.training.progress import TrainingSetup
 
@@ -53,10 +53,9 @@ class LocalEngine:
             raise ValueError(f"an engine needs one worker or more, received {workers}")
         logs = logs or Path(tempfile.mkdtemp(prefix="finesweep-workers-"))
         trainer = trainer or (HYPERMODEL_TRAINER if setup.hypermodel else DEFAULT_TRAINER)
-        threads = threads or max(1, core_budget() // workers)
         memory_limit = memory_limit or fair_memory_share(workers)
         shares = core_shares(usable_cores(), workers)
-        gpus = visible_gpus()
+        gpus = usable_gpus()
         oom_kills = OomKills()
         self._slots: list[Slot] = []
         for number, cores in enumerate(shares):
@@ -66,7 +65,10 @@ class LocalEngine:
                 opening=Opening(trainer=trainer, setup=setup, cores=cores),
                 log=logs / f"worker-{number}.log",
                 gpu=gpu,
-                environment={**thread_environment(threads), **gpu_environment(gpu)},
+                environment={
+                    **thread_environment(threads or thread_count(cores, workers=workers)),
+                    **gpu_environment(gpu),
+                },
                 memory_limit=memory_limit,
             )
             self._slots.append(Slot(place, oom_kills=oom_kills))
