@@ -44,6 +44,8 @@ exactly one JSON value on one line; a number that is not finite is `null`. `NO_C
 | `FINESWEEP_CACHE` | where checkpoints and tokenised data are kept; else `~/.cache/finesweep` |
 | `OMP_NUM_THREADS`, `TF_NUM_INTRAOP_THREADS`, `TF_NUM_INTEROP_THREADS` | the threads a worker \
 computes with, where set |
+| `TF_ENABLE_ONEDNN_OPTS` | 0: workers compute without oneDNN on processors where TensorFlow \
+would leave it off (AVX2 and no more), though they are slower without |
 """
 
 

@@ -22,7 +22,7 @@ from finesweep.sweeps.engines._base import (
     Ticked,
     WorkerReady,
 )
-from finesweep.sweeps.engines.local import LocalEngine, thread_environment
+from finesweep.sweeps.engines.local import LocalEngine
 from finesweep.sweeps.machine import usable_cores
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.progress import Answer, TrainingSetup
@@ -270,13 +270,6 @@ def test_submit_needs_a_free_worker(tmp_path: Path) -> None:
         engine.close()
     with pytest.raises(ValueError, match="received 0"):
         LocalEngine(setup_in(tmp_path), workers=0)
-
-
-def test_threads_that_the_user_set_win(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ["OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"]:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
-    assert thread_environment(2) == {"OMP_NUM_THREADS": "2", "TF_NUM_INTEROP_THREADS": "1"}
 
 
 @pytest.mark.skipif(len(usable_cores()) < 2, reason="one core cannot be shared")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from multiprocessing import connection
 from pathlib import Path
 
 from finesweep.sweeps.engines._base import Event, Reply, Task, WorkerStatus
+from finesweep.sweeps.engines._environment import worker_environment
 from finesweep.sweeps.engines._oom import OomKills
 from finesweep.sweeps.engines._slot import GRACE_SECONDS, Place, Slot
 from finesweep.sweeps.gpus import usable_gpus
@@ -65,10 +65,9 @@ class LocalEngine:
                 opening=Opening(trainer=trainer, setup=setup, cores=cores),
                 log=logs / f"worker-{number}.log",
                 gpu=gpu,
-                environment={
-                    **thread_environment(threads or thread_count(cores, workers=workers)),
-                    **gpu_environment(gpu),
-                },
+                environment=worker_environment(
+                    threads=threads or thread_count(cores, workers=workers), gpu=gpu
+                ),
                 memory_limit=memory_limit,
             )
             self._slots.append(Slot(place, oom_kills=oom_kills))
@@ -181,24 +180,6 @@ class LocalEngine:
         speaking = [slot for worker, slot in slots.items() if worker.pipe in ready]
         speaking = speaking or [slot for worker, slot in slots.items() if not worker.alive]
         return [event for slot in speaking if (event := slot.hear()) is not None]
-
-
-def thread_environment(threads: int) -> dict[str, str]:
-    """The variables that libraries read once, when they load; those already set are left alone."""
-    wanted = {
-        "OMP_NUM_THREADS": str(threads),
-        "TF_NUM_INTRAOP_THREADS": str(threads),
-        "TF_NUM_INTEROP_THREADS": "1",
-    }
-    return {name: value for name, value in wanted.items() if name not in os.environ}
-
-
-def gpu_environment(gpu: str | None) -> dict[str, str]:
-    """The variables that show a worker one GPU, of which it takes no more memory than it needs."""
-    if gpu is None:
-        return {}
-    growth = os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    return {"CUDA_VISIBLE_DEVICES": gpu, "TF_FORCE_GPU_ALLOW_GROWTH": growth}
 
 
 def _remoteness(slot: Slot) -> int:
