@@ -10,7 +10,12 @@ THREADS = {"OMP_NUM_THREADS": "2", "TF_NUM_INTRAOP_THREADS": "2", "TF_NUM_INTERO
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """An old processor, and a user who has set none of the variables."""
-    for name in [*THREADS, "TF_ENABLE_ONEDNN_OPTS", "TF_FORCE_GPU_ALLOW_GROWTH"]:
+    for name in [
+        *THREADS,
+        "TF_ENABLE_ONEDNN_OPTS",
+        "TF_ONEDNN_USE_SYSTEM_ALLOCATOR",
+        "TF_FORCE_GPU_ALLOW_GROWTH",
+    ]:
         monkeypatch.delenv(name, raising=False)
     processor(monkeypatch, "sse4_2", "avx")
 
@@ -28,12 +33,16 @@ def test_threads_that_the_user_set_win(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
-def test_onednn_multiplies_where_there_is_avx2_unless_the_user_says_no(
+def test_onednn_multiplies_where_tensorflow_would_not_choose_it_unless_the_user_says_no(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    processor(monkeypatch, "avx", "avx2", "avx512_vnni")
+    assert worker_environment(threads=2, gpu=None) == THREADS
     processor(monkeypatch, "avx", "avx2")
-    assert worker_environment(threads=2, gpu=None) == {**THREADS, "TF_ENABLE_ONEDNN_OPTS": "1"}
+    kernels = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "1"}
+    assert worker_environment(threads=2, gpu=None) == {**THREADS, **kernels}
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    monkeypatch.setenv("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "0")
     assert worker_environment(threads=2, gpu=None) == THREADS
 
 
