@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import psutil
 import pytest
+import tensorflow as tf
 
-from finesweep.training.memory import give_back_free_memory, peak_memory_mb
+from finesweep.training.memory import give_back_free_memory, overwrite, peak_memory_mb
 
 MIB = 2**20
 
@@ -26,3 +28,14 @@ def test_freed_memory_goes_back_to_the_system() -> None:
     given_back = before - psutil.Process().memory_info().rss
     assert given_back > 100 * MIB
     assert len(stays) == 100
+
+
+def test_numbers_are_overwritten_where_they_are() -> None:
+    variable = tf.Variable(tf.fill((3, 2), float("nan")))
+    before = variable.numpy()
+    overwrite(variable, 0.0)
+    np.testing.assert_array_equal(variable.numpy(), np.zeros((3, 2)))
+    overwrite(variable, tf.constant([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+    np.testing.assert_array_equal(variable.numpy(), [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    # What was read before stays what it was.
+    assert np.isnan(before).all()

@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from finesweep.training.memory import overwrite
+
 BETA_1 = 0.9
 BETA_2 = 0.999
 EPSILON = 1e-7  # Keras' default, and so the article's
@@ -34,7 +36,7 @@ class RowwiseAdam:
         self.learning_rate.assign(learning_rate)
         self.step.assign(0)
         for slot in (*self.means, *self.squares):
-            slot.assign(tf.zeros_like(slot))
+            overwrite(slot, 0.0)
 
     def apply(self, gradients: Sequence[Any]) -> None:
         """Take one step; ``gradients`` in the order of the variables, dense or IndexedSlices."""

@@ -20,7 +20,7 @@ from finesweep.training.accumulation import AccumulatedStep
 from finesweep.training.course import Course
 from finesweep.training.evaluation import Evaluator
 from finesweep.training.hyperparameters import Hyperparameters
-from finesweep.training.memory import give_back_free_memory
+from finesweep.training.memory import give_back_free_memory, overwrite
 from finesweep.training.precision import dtype_policy, resolve_precision
 from finesweep.training.progress import Answer, EvaluationSplit, FineTuned, Tick, TrainingSetup
 from finesweep.training.resume import BEGINNING, ResumeFile
@@ -59,7 +59,6 @@ class FineTuner:
             tick_rows=setup.tick_validation_rows,
             seed=setup.seed,
         )
-        # Tensors, whose memory a variable shares until it is first changed: assigned in no time.
         self._initial_weights = [tf.constant(weight) for weight in self.model.get_weights()]
         self._checkpoint_digest = self._digest_of_body()
 
@@ -126,7 +125,7 @@ class FineTuner:
 
     def _reset(self, learning_rate: float) -> None:
         for variable, initial in zip(self.model.weights, self._initial_weights, strict=True):
-            variable.assign(initial)
+            overwrite(variable.value, initial)
         self.train_step.optimizer.reset(learning_rate)
         self.model.seeds.state.assign(keras.random.SeedGenerator(self.setup.seed).state)
 
