@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from finesweep.registry.file_prediction import predict_file
     from finesweep.registry.history import StageChange, stage_history, version_in_stage
-    from finesweep.registry.packaging import package
+    from finesweep.registry.packaging import load_packager, package
     from finesweep.registry.prediction import Predictions, predict
     from finesweep.registry.promotion import promote
     from finesweep.registry.registration import register
@@ -27,6 +27,7 @@ _HOMES = {
     "STAGES": "stages",
     "StageChange": "history",
     "list_versions": "versions",
+    "load_packager": "packaging",
     "package": "packaging",
     "predict": "prediction",
     "predict_file": "file_prediction",
@@ -43,6 +44,7 @@ __all__ = [
     "RegisteredVersion",
     "StageChange",
     "list_versions",
+    "load_packager",
     "package",
     "predict",
     "predict_file",

@@ -19,6 +19,11 @@ _REQUIRED = ("tensorflow", "keras", "tokenizers", "safetensors", "numpy", "panda
 _MODEL_FILE = Path(__file__).with_name("pyfunc_model.py")
 
 
+def load_packager() -> None:
+    """Import what ``package`` needs, half a second and more, so that its first call need not."""
+    import_mlflow("mlflow.pyfunc")
+
+
 def package(checkpoint: Path, into: Path, *, max_length: int) -> Path:
     """Build an MLflow model at ``into`` around ``checkpoint``, which is moved into it.
 

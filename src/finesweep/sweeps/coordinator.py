@@ -16,6 +16,7 @@ import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 
+from finesweep import registry
 from finesweep.config import SweepConfig
 from finesweep.errors import FinesweepError
 from finesweep.sweeps import progress
@@ -93,13 +94,16 @@ class Coordinator:
             TrackingError: the tracking store has been away for long, and nothing is left to train.
         """
         self._finisher.tidy()
-        while True:
-            self._fill_slots()
-            if not self._running and not self._waits_for_store:
-                return self._why_it_stopped()
+        self._fill_slots()
+        if self._running:
+            # While workers load; the first to end a trial would wait for it.
+            registry.load_packager()
+        while self._running or self._waits_for_store:
             self._handle_all(self._engine.wait(LOOK_SECONDS))
             self._end_what_only_loads()
             self._look_around()
+            self._fill_slots()
+        return self._why_it_stopped()
 
     def abandon(self, reason: str) -> None:
         """Stop every running trial at once; each goes on from its last resume point."""
