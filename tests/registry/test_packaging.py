@@ -9,7 +9,7 @@ from mlflow.models import Model
 import finesweep
 from finesweep.errors import RegistryError
 from finesweep.registry import package
-from finesweep.registry.packaging import read_label_names
+from finesweep.registry.packaging import read_label_names, warm_up
 
 
 def test_the_checkpoint_is_moved_in_whole(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -75,3 +75,24 @@ def test_a_target_that_exists(tiny_checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match="exists already"):
         package(tiny_checkpoint, tmp_path, max_length=16)
     assert (tiny_checkpoint / "config.json").is_file()
+
+
+def test_warming_up_does_what_the_first_call_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    packaged = []
+    monkeypatch.setattr(
+        "finesweep.registry.packaging.package", lambda *given, **_: packaged.append(given)
+    )
+    warm_up.cache_clear()
+    warm_up()
+    warm_up()
+    ((checkpoint, into),) = packaged
+    assert not checkpoint.parent.exists()
+    assert not into.exists()
+
+
+def test_a_warm_up_that_fails_is_left_for_the_real_call(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    warm_up.cache_clear()
+    warm_up()

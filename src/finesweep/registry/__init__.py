@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from finesweep.registry.file_prediction import predict_file
     from finesweep.registry.history import StageChange, stage_history, version_in_stage
-    from finesweep.registry.packaging import load_packager, package
+    from finesweep.registry.packaging import package, warm_up
     from finesweep.registry.prediction import Predictions, predict
     from finesweep.registry.promotion import promote
     from finesweep.registry.registration import register
@@ -27,7 +27,6 @@ _HOMES = {
     "STAGES": "stages",
     "StageChange": "history",
     "list_versions": "versions",
-    "load_packager": "packaging",
     "package": "packaging",
     "predict": "prediction",
     "predict_file": "file_prediction",
@@ -36,6 +35,7 @@ _HOMES = {
     "serve": "serving",
     "stage_history": "history",
     "version_in_stage": "history",
+    "warm_up": "packaging",
 }
 
 __all__ = [
@@ -44,7 +44,6 @@ __all__ = [
     "RegisteredVersion",
     "StageChange",
     "list_versions",
-    "load_packager",
     "package",
     "predict",
     "predict_file",
@@ -53,6 +52,7 @@ __all__ = [
     "serve",
     "stage_history",
     "version_in_stage",
+    "warm_up",
 ]
 
 

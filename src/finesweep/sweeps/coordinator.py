@@ -96,8 +96,8 @@ class Coordinator:
         self._finisher.tidy()
         self._fill_slots()
         if self._running:
-            # While workers load; the first to end a trial would wait for it.
-            registry.load_packager()
+            # While the workers load: the first of them to end a trial would wait for it.
+            registry.warm_up()
         while self._running or self._waits_for_store:
             self._handle_all(self._engine.wait(LOOK_SECONDS))
             self._end_what_only_loads()
