@@ -60,7 +60,7 @@ def test_a_killed_coordinator_lets_go(tmp_path: Path) -> None:
     started = time.monotonic()
     with coordinator_lock(url, "s", workdir=tmp_path):
         pass
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 10.0
 
 
 def test_an_error_inside_lets_go(tmp_path: Path) -> None:

@@ -416,7 +416,7 @@ def test_it_delivers_unasked(
     with Delivery(outbox, store) as delivery:
         trial = begin(0)
         trial.log_tick(tick(1))
-        _wait(lambda: delivery.state.pending == 0, 10)
+        _wait(lambda: delivery.state.pending == 0)
     assert _steps(store, trial.run_id) == [1]
 
 

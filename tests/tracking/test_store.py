@@ -93,7 +93,7 @@ def test_a_server_that_is_not_there_is_given_up_soon(monkeypatch: pytest.MonkeyP
     started = time.monotonic()
     with pytest.raises(TrackingError) as caught:
         TrackingStore.open()
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 30
     assert str(caught.value) == (
         "cannot reach the tracking server http://127.0.0.1:1: Connection refused; "
         "start it, or correct (or unset) MLFLOW_TRACKING_URI"

