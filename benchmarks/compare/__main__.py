@@ -19,10 +19,11 @@ from benchmarks.compare.environments import versions_of_peers
 from benchmarks.compare.history import Result, compare_with_last, keep
 from benchmarks.compare.machine import MachineKind, our_versions, this_machine
 from benchmarks.compare.options import Options, read_options
-from benchmarks.compare.outcome import ContestError, Failed, Measured, Outcome, Row, rows
+from benchmarks.compare.outcome import ContestError, Failed, Row, rows
 from benchmarks.compare.process import ROOT, run_together
 from benchmarks.compare.report import print_tables
 from benchmarks.compare.roofline import Roofline, measure
+from benchmarks.compare.turns import take_turns
 from benchmarks.compare.work import Work, checkpoint_of, digest, require_rows
 
 WORKSHOP = ROOT / ".bench"
@@ -45,7 +46,7 @@ def main() -> None:
     except ContestError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        sys.exit("stopped; nothing was kept")
+        sys.exit("stopped before anything was measured")
 
 
 def _prepare(options: Options, machine: MachineKind) -> Work:
@@ -89,19 +90,20 @@ def _run(options: Options, machine: MachineKind, work: Work) -> None:
     everybody = all_contestants(work, ENVIRONMENTS, gpu=gpu, quick=options.quick)
     chosen = _chosen(everybody, options.only)
     roofline = _roofline(work, gpu=gpu)
-    rounds = [
-        _round(chosen, work, number=number, total=options.rounds, console=console)
-        for number in range(1, options.rounds + 1)
-    ]
+    turns = take_turns(chosen, work, rounds=options.rounds, folder=RUNS, console=console)
     result = Result(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=machine,
-        settings=_settings(options, work),
+        settings=_settings(options, work, rounds=len(turns.rounds)),
         versions={"finesweep": our_versions(), **versions_of_peers(ENVIRONMENTS)},
-        rows=tuple(rows([contestant.entrant for contestant in chosen], rounds)),
+        rows=tuple(rows([contestant.entrant for contestant in chosen], turns.rounds)),
         roofline=None if isinstance(roofline, Failed) else asdict(roofline),
     )
-    _tell(result, roofline, options=options, console=console)
+    # Rounds that are not whole are no result to compare with.
+    folder = HISTORY if options.keep and not turns.stopped else WORKSHOP / "results"
+    _tell(result, roofline, folder=folder, console=console)
+    if turns.stopped:
+        sys.exit("stopped; this is what was measured until then")
 
 
 def _chosen(everybody: Sequence[Contestant], only: Sequence[str]) -> Sequence[Contestant]:
@@ -118,39 +120,7 @@ def _roofline(work: Work, *, gpu: bool) -> Roofline | Failed:
         return Failed(reason=str(error))
 
 
-def _round(
-    chosen: Sequence[Contestant], work: Work, *, number: int, total: int, console: Console
-) -> dict[str, Outcome]:
-    """Everybody once; what fails is an outcome too."""
-    outcomes: dict[str, Outcome] = {}
-    for contestant in chosen:
-        entrant = contestant.entrant
-        # Another one each round: MLflow's client keeps a database open that is at the same place.
-        folder = RUNS / f"round-{number}" / entrant.key
-        try:
-            outcome: Outcome = contestant.run(work, folder)
-        except ContestError as error:
-            outcome = Failed(reason=str(error))
-        outcomes[entrant.key] = outcome
-        console.print(
-            f"round {number} of {total}, {entrant.label}: {_in_words(outcome)}",
-            markup=False,
-            soft_wrap=True,
-        )
-    return outcomes
-
-
-def _in_words(outcome: Outcome) -> str:
-    if isinstance(outcome, Failed):
-        return f"failed: {outcome.reason}"
-    return f"{_rate(outcome):.1f} examples/s, {outcome.seconds:.0f} s in all"
-
-
-def _rate(outcome: Measured) -> float:
-    return outcome.overall_rate if outcome.training_rate is None else outcome.training_rate
-
-
-def _settings(options: Options, work: Work) -> dict[str, object]:
+def _settings(options: Options, work: Work, *, rounds: int) -> dict[str, object]:
     return {
         "geometry": work.geometry,
         "rows": work.rows,
@@ -162,16 +132,14 @@ def _settings(options: Options, work: Work) -> dict[str, object]:
         "sweep_rates": list(work.sweep_rates),
         "workers": work.workers,
         "precision": work.precision,
-        "rounds": options.rounds,
+        "rounds": rounds,
         "quick": options.quick,
         "data_sha256": digest(work.data),
     }
 
 
-def _tell(
-    result: Result, roofline: Roofline | Failed, *, options: Options, console: Console
-) -> None:
-    print_tables(result.rows, rounds=options.rounds, console=console)
+def _tell(result: Result, roofline: Roofline | Failed, *, folder: Path, console: Console) -> None:
+    print_tables(result.rows, console=console)
     if isinstance(roofline, Failed):
         console.print(f"roofline: failed: {roofline.reason}", markup=False)
     else:
@@ -184,7 +152,7 @@ def _tell(
     else:
         for line in comparison.lines():
             console.print(line)
-    file = keep(result, HISTORY if options.keep else WORKSHOP / "results")
+    file = keep(result, folder)
     chart = file.with_suffix(".png")
     draw(result, chart)
     for written in (file, chart):

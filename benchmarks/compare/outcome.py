@@ -83,15 +83,18 @@ class Entrant:
 
 
 def rows(entrants: Sequence[Entrant], rounds: Sequence[Mapping[str, Outcome]]) -> list[Row]:
-    """A row for every entrant, in their order; ``rounds`` hold an outcome under each key."""
-    own = {
-        entrant.kind: _rate(entrant, [outcomes[entrant.key] for outcomes in rounds])
+    """A row for every entrant that had a turn, in their order; ``rounds`` hold outcomes by key."""
+    outcomes = {
+        entrant: [outcomes[entrant.key] for outcomes in rounds if entrant.key in outcomes]
         for entrant in entrants
-        if entrant.ours
+    }
+    own = {
+        entrant.kind: _rate(entrant, found) for entrant, found in outcomes.items() if entrant.ours
     }
     return [
-        _row(entrant, [outcomes[entrant.key] for outcomes in rounds], ours=own.get(entrant.kind))
-        for entrant in entrants
+        _row(entrant, found, ours=own.get(entrant.kind))
+        for entrant, found in outcomes.items()
+        if found
     ]
 
 

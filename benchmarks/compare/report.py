@@ -17,7 +17,7 @@ _TITLES: dict[Kind, str] = {
 NOTHING = "–"
 
 
-def print_tables(rows: Sequence[Row], *, rounds: int, console: Console) -> None:
+def print_tables(rows: Sequence[Row], *, console: Console) -> None:
     """A table for each kind of contest, and below it what failed."""
     for kind, title in _TITLES.items():
         entered = [row for row in rows if row.kind == kind]
@@ -25,9 +25,9 @@ def print_tables(rows: Sequence[Row], *, rounds: int, console: Console) -> None:
             console.print(_table(entered, title=title))
     for row in rows:
         for reason in dict.fromkeys(row.failures):
-            count = row.failures.count(reason)
+            count, runs = row.failures.count(reason), len(row.failures) + len(row.rates)
             console.print(
-                f"{row.label} failed in {count} of {rounds} rounds: {reason}",
+                f"{row.label} failed in {count} of {runs} rounds: {reason}",
                 markup=False,
                 soft_wrap=True,
             )

@@ -15,7 +15,7 @@ from benchmarks.compare.report import print_tables
 
 def test_one_that_failed_is_shown_beside_the_others(result: Result) -> None:
     console = Console(file=io.StringIO(), width=140)
-    print_tables(result.rows, rounds=3, console=console)
+    print_tables(result.rows, console=console)
     assert isinstance(console.file, io.StringIO)
     said = console.file.getvalue()
     assert "5.00×" in said
