@@ -34,7 +34,10 @@ def test_the_table_names_the_tensors_transformers_writes(tiny_checkpoint: Path) 
 
 
 @given(
-    parts=st.integers(1, 3), rows=st.integers(1, 5), columns=st.integers(1, 5), kernel=st.booleans()
+    parts=st.integers(1, 3),
+    rows=st.integers(1, 40),
+    columns=st.integers(1, 40),
+    kernel=st.booleans(),
 )
 def test_to_variable_and_back_changes_nothing(
     parts: int, rows: int, columns: int, kernel: bool

@@ -24,6 +24,7 @@ from finesweep.models.layers import (
 from finesweep.models.outputs import SequenceClassifierOutput, as_model_inputs
 from finesweep.models.pretrained import TokenizerFiles, read_checkpoint, write_checkpoint
 from finesweep.models.sources import HubOptions, resolve_checkpoint
+from finesweep.models.tensor_file import view_of
 from finesweep.models.weights import Array, WeightEntry, check_tensors, weight_table
 
 _log = logging.getLogger("finesweep")
@@ -223,9 +224,9 @@ class TFDistilBertForSequenceClassification(keras.Model):
         )
 
     def _tensors(self) -> Iterator[Array]:
-        """The weights as the file format has them; only one variable is copied at a time."""
+        """The weights as the file format has them; at most one variable is copied at a time."""
         for entry in weight_table(self.config):
-            yield from entry.to_tensors(self.variable(entry).value.numpy()).values()
+            yield from entry.to_tensors(view_of(self.variable(entry).value)).values()
 
     def variable(self, entry: WeightEntry) -> keras.Variable:
         """The variable that a line of the weight table is about."""

@@ -33,6 +33,15 @@ class TensorLayout:
         return math.prod(self.shape) * width
 
 
+def view_of(variable: Any) -> NDArray[Any]:
+    """The numbers of a variable of TensorFlow, to be read before it is given others.
+
+    They lie in the variable's own memory, where ``numpy()`` would copy them; those on a GPU are
+    copied.
+    """
+    return np.asarray(variable.read_value())
+
+
 def write_tensors(
     stream: BinaryIO,
     tensors: Iterable[NDArray[Any]],

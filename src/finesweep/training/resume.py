@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from finesweep.models.tensor_file import TensorLayout, write_tensors
+from finesweep.models.tensor_file import TensorLayout, view_of, write_tensors
 from finesweep.training.progress import FineTuned
 
 # 2: batches have other widths than in 1, and so come in another order.
@@ -124,7 +124,7 @@ class ResumeFile:
         about = {"version": FORMAT_VERSION, "identity": self.identity, "point": asdict(point)}
         write_tensors(
             stream,
-            (variable.numpy() for variable in self.variables.values()),
+            map(view_of, self.variables.values()),
             layouts={name: _layout(variable) for name, variable in self.variables.items()},
             metadata={_METADATA_KEY: json.dumps(about)},
         )
