@@ -40,8 +40,8 @@ SEEDLESS = "keras_tuner.grid"
 def config_of(name: str, *, hypermodel: str | None = None, seed: int = 7) -> SweepConfig:
     if name != "keras_tuner.bayesian":
         return sweep(name, seed=seed, trials=TRIALS, hypermodel=hypermodel)
-    # A second a proposal, once it has begun to learn.
-    settings = {"name": name, "seed": seed, "n_startup_trials": TRIALS - 10}
+    # Seconds a proposal, once it has begun to learn.
+    settings = {"name": name, "seed": seed, "n_startup_trials": TRIALS - 4}
     return sweep(name, trials=TRIALS, sampler=settings, hypermodel=hypermodel)
 
 

@@ -10,9 +10,12 @@ import optuna
 import pytest
 from asking_study import HYPERMODEL, study_of, sweep
 from optuna.trial import FrozenTrial, TrialState
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from finesweep.config import SweepConfig
+from finesweep.sweeps.oracles._base import Proposal
 from finesweep.sweeps.oracles.building import build_proposer
+from finesweep.sweeps.oracles.chance import BayesianProposer
 from finesweep.sweeps.planning import first_proposals
 from finesweep.sweeps.progress import describe_end, trials_left
 from finesweep.sweeps.record import note_training
@@ -153,6 +156,25 @@ def test_bayesian_learns_and_keeps_away_from_what_runs() -> None:
     assert len({trial.params["learning_rate"] for trial in opened}) == 3
     # One that runs is taken for a bit worse than expected there, not for a disaster all around.
     assert sorted(map(rate_score, opened))[1] > -0.1
+
+
+def test_a_proposal_takes_no_core_from_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    during: list[int] = []
+    proposes = BayesianProposer.propose
+
+    def propose_and_look(self: BayesianProposer, fixed: dict[str, Any]) -> Proposal | None:
+        during.extend(pool["num_threads"] for pool in threadpool_info())
+        return proposes(self, fixed)
+
+    monkeypatch.setattr(BayesianProposer, "propose", propose_and_look)
+    study, config = new_study(), config_of("bayesian")
+    ask(study, config)  # loads what has threads of its own
+    with threadpool_limits(2):
+        allowed = [pool["num_threads"] for pool in threadpool_info()]
+        during.clear()
+        ask(study, config)
+        assert set(during) == {1}
+        assert [pool["num_threads"] for pool in threadpool_info()] == allowed
 
 
 def test_bayesian_counts_a_pruned_trial_and_leaves_a_failed_one_out() -> None:

@@ -10,6 +10,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
+from threadpoolctl import threadpool_limits
 
 from finesweep.config import SweepConfig
 from finesweep.sweeps.oracles._base import Proposal
@@ -55,7 +56,9 @@ class OracleSampler(BaseSampler):
             # It was asked for before, by a process that died before it had all its values.
             self._continue(study, rung)
             return {name: value for name, value in rung.values.items() if name in search_space}
-        with warnings.catch_warnings():
+        # The matrices of a Gaussian process are small: a second thread only waits for the first, on
+        # a core that a worker trains on.
+        with warnings.catch_warnings(), threadpool_limits(1):
             # scikit-learn's, that a fit has not converged: the next proposal makes a new one.
             warnings.simplefilter("ignore")
             proposal = self._propose(study, trial)
