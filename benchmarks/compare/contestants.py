@@ -46,21 +46,20 @@ class Peers:
 def all_contestants(work: Work, environments: Path, *, gpu: bool, quick: bool) -> list[Contestant]:
     """Everybody.
 
-    bfloat16 takes part where this machine multiplies it fast; a quick run leaves out float32 there,
-    and KerasTuner's search, which spends a minute on what the plain loop does too. Processes pinned
-    to a core each are for machines without a GPU.
+    bfloat16 takes part where this machine multiplies it fast; a quick run leaves out float32 there.
+    It also leaves out whole sweeps: as short as they would be, imports are what they compare.
+    Processes pinned to a core each are for machines without a GPU.
     """
     peers = Peers(environments=environments, gpu=gpu, asked=ASKED[work.geometry])
-    return [
-        *_ours(work),
+    trainings = [
+        *_our_trainings(work),
         *_trainings(work, peers, quick=quick),
         *([] if gpu or work.workers == 1 else [_side_by_side(work, peers)]),
-        *_searches(work, peers, quick=quick),
     ]
+    return trainings if quick else [*trainings, _our_sweep(work), *_searches(work, peers)]
 
 
-def _ours(work: Work) -> list[Contestant]:
-    trials = len(work.sweep_rates)
+def _our_trainings(work: Work) -> list[Contestant]:
     return [
         _own(
             Entrant(
@@ -75,16 +74,20 @@ def _ours(work: Work) -> list[Contestant]:
             Entrant(key="finesweep-train", label="finesweep train, one process", kind="training"),
             ours.run_train,
         ),
-        _own(
-            Entrant(
-                key="finesweep-sweep",
-                label=f"finesweep run, {trials} trials, {work.workers} workers",
-                kind="sweep",
-                ours=True,
-            ),
-            ours.run_sweep,
-        ),
     ]
+
+
+def _our_sweep(work: Work) -> Contestant:
+    trials = len(work.sweep_rates)
+    return _own(
+        Entrant(
+            key="finesweep-sweep",
+            label=f"finesweep run, {trials} trials, {work.workers} workers",
+            kind="sweep",
+            ours=True,
+        ),
+        ours.run_sweep,
+    )
 
 
 def _own(entrant: Entrant, run: Callable[[Work, Path], Measured]) -> Contestant:
@@ -121,10 +124,8 @@ def _side_by_side(work: Work, peers: Peers) -> Contestant:
     return peers.contestant(f"trainers-{work.precision}", label, peer)
 
 
-def _searches(work: Work, peers: Peers, *, quick: bool) -> list[Contestant]:
+def _searches(work: Work, peers: Peers) -> list[Contestant]:
     search = partial(Peer, environment="keras", precision=work.precision, search=True)
     loop = peers.contestant("optuna", "Optuna + KerasHub in a loop", search(module="optuna_loop"))
-    if quick:
-        return [loop]
     tuner = search(module="keras_tuner_search")
     return [loop, peers.contestant("keras-tuner", "KerasTuner RandomSearch", tuner)]

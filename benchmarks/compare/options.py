@@ -46,7 +46,9 @@ def read_options(arguments: list[str] | None = None) -> Options:
         "--trials", type=_trials, help=f"trials of the whole sweeps, at most {len(RATES)}"
     )
     parser.add_argument("--geometry", choices=GEOMETRIES, default="minilm")
-    parser.add_argument("--quick", action="store_true", help="one short round, not kept")
+    parser.add_argument(
+        "--quick", action="store_true", help="one short round without whole sweeps, not kept"
+    )
     parser.add_argument("--only", nargs="+", default=[], metavar="KEY", help="only these take part")
     parser.add_argument(
         "--keep", action=argparse.BooleanOptionalAction, help="put the result into the history"
@@ -58,7 +60,7 @@ def read_options(arguments: list[str] | None = None) -> Options:
         rows=given.rows or (160 if quick else 1000),
         validation_rows=given.validation_rows or (80 if quick else 280),
         rounds=given.rounds or (1 if quick else 3),
-        sweep_rates=RATES[: given.trials or (2 if quick else 4)],
+        sweep_rates=RATES[: given.trials or 4],
         geometry=given.geometry,
         quick=quick,
         only=tuple(given.only),
