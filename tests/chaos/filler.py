@@ -61,7 +61,8 @@ def _filled_once(scene: Scene, *, chance: random.Random) -> int:
     """Run the command on a disk that becomes full; its exit code."""
     disk = scene.folder / "mlruns"
     command = Command.start(scene, NAME, *SETTINGS)
-    ticks, left = chance.randrange(MOST_TICKS), chance.choice(LEFT_FREE)
+    # After the first tick, that is: a sweep that finds a full disk when it starts is refused.
+    ticks, left = 1 + chance.randrange(MOST_TICKS), chance.choice(LEFT_FREE)
     command.wait_for(" tick ", times=ticks)
     fill(disk, leave=left)
     code = command.end()
