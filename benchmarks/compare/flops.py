@@ -1,8 +1,8 @@
 """How many floating point operations a training step of ours takes, counted from the geometry.
 
 Matrix products alone, a multiplication and an addition each: the rest is below a hundredth of them.
-The last layer serves the first token only (``finesweep.models.layers``): its keys and values are
-computed for every token, its query, output and feed-forward for one token a text.
+The last layer serves the first token only (``finesweep.models.layers``): each of its kernels meets
+one vector a text, and the tokens meet one vector a head, to be scored and once more to be summed.
 """
 
 from __future__ import annotations
@@ -23,19 +23,27 @@ def training_flops(config: DistilBertConfig, lengths: Iterable[int]) -> float:
 
 def forward_flops(config: DistilBertConfig, length: int) -> int:
     """Operations of one text of ``length`` tokens on its way to the logits."""
-    inner = (config.n_layers - 1) * _layer(config, length=length, served=length)
-    return inner + _layer(config, length=length, served=1) + _head(config)
+    return (
+        (config.n_layers - 1) * _layer(config, length) + _last_layer(config, length) + _head(config)
+    )
 
 
-def _layer(config: DistilBertConfig, *, length: int, served: int) -> int:
-    """One layer that reads ``length`` tokens and computes the vectors of ``served`` of them."""
+def _layer(config: DistilBertConfig, length: int) -> int:
     dim = config.dim
-    keys_and_values = _product(length, dim, 2 * dim)
-    query_and_output = 2 * _product(served, dim, dim)
+    projections = 4 * _product(length, dim, dim)
     # All heads together are as wide as the vectors.
-    attention = 2 * _product(served, dim, length)
-    feed_forward = 2 * _product(served, dim, config.hidden_dim)
-    return keys_and_values + query_and_output + attention + feed_forward
+    attention = 2 * _product(length, dim, length)
+    return projections + attention + _feed_forward(config, rows=length)
+
+
+def _last_layer(config: DistilBertConfig, length: int) -> int:
+    projections = 4 * _product(1, config.dim, config.dim)
+    attention = 2 * _product(config.n_heads, config.dim, length)
+    return projections + attention + _feed_forward(config, rows=1)
+
+
+def _feed_forward(config: DistilBertConfig, *, rows: int) -> int:
+    return 2 * _product(rows, config.dim, config.hidden_dim)
 
 
 def _head(config: DistilBertConfig) -> int:

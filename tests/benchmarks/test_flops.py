@@ -12,11 +12,10 @@ HEAD = 2 * (4 * 4 + 4 * 2)
 
 
 def test_the_last_layer_serves_the_first_token_only() -> None:
-    keys_and_values = 2 * 3 * 4 * 8
-    query_and_output = 2 * (2 * 1 * 4 * 4)
-    scores_and_context = 2 * (2 * 1 * 4 * 3)
+    four_kernels = 4 * (2 * 1 * 4 * 4)
+    scores_and_sums_of_two_heads = 2 * (2 * 2 * 4 * 3)
     feed_forward = 2 * (2 * 1 * 4 * 8)
-    layer = keys_and_values + query_and_output + scores_and_context + feed_forward
+    layer = four_kernels + scores_and_sums_of_two_heads + feed_forward
     assert forward_flops(CONFIG, 3) == layer + HEAD
 
 

@@ -146,30 +146,54 @@ class SelfAttention(keras.layers.Layer):
         With ``first_only`` the first token of each text alone attends, to all of them: one row a
         text comes out.
         """
+        context = self._of_first if first_only else self._of_all
+        return self.out(context(hidden, visible, training))
+
+    def _of_all(self, hidden: Tensor, visible: Tensor, training: bool) -> Tensor:
+        """What every token gathers from its text, (batch × length, dim)."""
         batch, length = ops.shape(visible)[0], ops.shape(visible)[3]
-        if first_only:
-            query, key, value = self._first_queries(hidden, batch, length)
-        else:
-            parts = ops.reshape(self.qkv(hidden), (batch, length, 3, *self._heads))
-            query, key, value = ops.unstack(ops.transpose(parts, (2, 0, 3, 1, 4)))
+        parts = ops.reshape(self.qkv(hidden), (batch, length, 3, *self._heads))
+        query, key, value = ops.unstack(ops.transpose(parts, (2, 0, 3, 1, 4)))
         scores = tf.matmul(query * (self.head_dim**-0.5), key, transpose_b=True)
+        weights = self._weights(scores, visible, training)
+        context = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
+        return ops.reshape(context, (-1, self.config.dim))
+
+    def _of_first(self, hidden: Tensor, visible: Tensor, training: bool) -> Tensor:
+        """What each text's first token gathers from it, (batch, dim).
+
+        No token's key or value is computed: a score is q·(Wx) = (qW)·x, and a sum of values is W
+        times the sum of what they are made of, so both kernels meet one vector a text and head
+        instead of every token. The bias of the keys adds the same to all scores of a query, which
+        a softmax does not see.
+        """
+        batch, length = ops.shape(visible)[0], ops.shape(visible)[3]
+        tokens = ops.reshape(hidden, (batch, length, self.config.dim))
+        query_kernel, *kernels = ops.split(self.qkv.kernel, 3, axis=1)
+        query_bias, _, value_bias = ops.split(self.qkv.bias, 3)
+        key_kernel, value_kernel = (self._by_head(kernel) for kernel in kernels)
+
+        query = self._by_head(ops.matmul(tokens[:, 0], query_kernel) + query_bias)
+        sought = tf.matmul(query * (self.head_dim**-0.5), key_kernel, transpose_b=True)
+        scores = tf.matmul(ops.transpose(sought, (1, 0, 2)), tokens, transpose_b=True)
+        weights = self._weights(scores, visible[:, 0], training)
+        gathered = ops.transpose(ops.matmul(weights, tokens), (1, 0, 2))
+        context = ops.transpose(ops.matmul(gathered, value_kernel), (1, 0, 2))
+        # Dropped weights no longer sum to 1, and so a text has that much of the bias.
+        share = ops.sum(weights, axis=-1, keepdims=True)
+        context = context + share * ops.reshape(value_bias, self._heads)
+        return ops.reshape(context, (batch, self.config.dim))
+
+    def _by_head(self, matrix: Tensor) -> Tensor:
+        """(rows, dim) as (heads, rows, head_dim)."""
+        return ops.transpose(ops.reshape(matrix, (-1, *self._heads)), (1, 0, 2))
+
+    def _weights(self, scores: Tensor, visible: Tensor, training: bool) -> Tensor:
+        """How much each token counts, from ``scores`` of shape (batch, heads, …, length)."""
         # In float32 whatever the precision: bfloat16 has too few digits for a sum of exponentials.
         scores = ops.where(visible, ops.cast(scores, "float32"), MASKED_SCORE)
         weights = ops.softmax(scores, axis=-1)
-        weights = self.dropout(ops.cast(weights, self.compute_dtype), training=training)
-        context = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
-        return self.out(ops.reshape(context, (-1, self.config.dim)))
-
-    def _first_queries(self, hidden: Tensor, batch: Any, length: Any) -> tuple[Tensor, ...]:
-        """Query of each text's first token, key and value of all, each (batch, heads, …, dim)."""
-        dim = self.config.dim
-        query_kernel, kernel = ops.split(self.qkv.kernel, [dim], axis=1)
-        query_bias, bias = ops.split(self.qkv.bias, [dim])
-        first = ops.reshape(hidden, (batch, length, dim))[:, 0]
-        query = ops.reshape(ops.matmul(first, query_kernel) + query_bias, (batch, 1, *self._heads))
-        parts = ops.reshape(ops.matmul(hidden, kernel) + bias, (batch, length, 2, *self._heads))
-        key, value = ops.unstack(ops.transpose(parts, (2, 0, 3, 1, 4)))
-        return ops.transpose(query, (0, 2, 1, 3)), key, value
+        return self.dropout(ops.cast(weights, self.compute_dtype), training=training)
 
 
 class TransformerBlock(keras.layers.Layer):
