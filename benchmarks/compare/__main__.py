@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -19,11 +20,11 @@ from benchmarks.compare.environments import versions_of_peers
 from benchmarks.compare.history import Result, compare_with_last, keep
 from benchmarks.compare.machine import MachineKind, our_versions, this_machine
 from benchmarks.compare.options import Options, read_options
-from benchmarks.compare.outcome import ContestError, Failed, Row, rows
+from benchmarks.compare.outcome import ContestError, Failed, rows
 from benchmarks.compare.process import ROOT, run_together
 from benchmarks.compare.report import print_tables
-from benchmarks.compare.roofline import Roofline, measure
-from benchmarks.compare.turns import take_turns
+from benchmarks.compare.roofline import Roofline, flops_a_text, measure_peaks
+from benchmarks.compare.turns import Turns, take_turns
 from benchmarks.compare.work import Work, checkpoint_of, digest, require_rows
 
 WORKSHOP = ROOT / ".bench"
@@ -89,8 +90,15 @@ def _run(options: Options, machine: MachineKind, work: Work) -> None:
     gpu = bool(machine.gpus)
     everybody = all_contestants(work, ENVIRONMENTS, gpu=gpu, quick=options.quick)
     chosen = _chosen(everybody, options.only)
-    roofline = _roofline(work, gpu=gpu)
-    turns = take_turns(chosen, work, rounds=options.rounds, folder=RUNS, console=console)
+    turns = take_turns(
+        chosen,
+        work,
+        measure_peaks=partial(measure_peaks, gpu=gpu),
+        rounds=options.rounds,
+        folder=RUNS,
+        console=console,
+    )
+    roofline = _roofline(turns, work, own=_own_key(everybody))
     result = Result(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=machine,
@@ -113,11 +121,20 @@ def _chosen(everybody: Sequence[Contestant], only: Sequence[str]) -> Sequence[Co
     return [found for found in everybody if not only or found.entrant.key in only]
 
 
-def _roofline(work: Work, *, gpu: bool) -> Roofline | Failed:
-    try:
-        return measure(work, RUNS / "peak", gpu=gpu)
-    except ContestError as error:
-        return Failed(reason=str(error))
+def _own_key(everybody: Sequence[Contestant]) -> str:
+    """Whose training is held against the machine's peak."""
+    entrants = [contestant.entrant for contestant in everybody]
+    return next(found.key for found in entrants if found.ours and found.kind == "training")
+
+
+def _roofline(turns: Turns, work: Work, *, own: str) -> Roofline | Failed:
+    beside = turns.beside_peaks(own)
+    if not beside:
+        return next(peaks for peaks in turns.peaks if isinstance(peaks, Failed))
+    peaks, rates = zip(*beside, strict=True)
+    return Roofline(
+        peaks=peaks, rates=rates, precision=work.precision, flops_a_text=flops_a_text(work)
+    )
 
 
 def _settings(options: Options, work: Work, *, rounds: int) -> dict[str, object]:
@@ -143,7 +160,7 @@ def _tell(result: Result, roofline: Roofline | Failed, *, folder: Path, console:
     if isinstance(roofline, Failed):
         console.print(f"roofline: failed: {roofline.reason}", markup=False)
     else:
-        for line in roofline.lines(_own_rate(result.rows)):
+        for line in roofline.lines():
             console.print(line)
     # Before this result is kept: it is not to be compared with itself.
     comparison = compare_with_last(result, HISTORY)
@@ -157,10 +174,6 @@ def _tell(result: Result, roofline: Roofline | Failed, *, folder: Path, console:
     draw(result, chart)
     for written in (file, chart):
         console.print(str(_shortest(written)), soft_wrap=True)
-
-
-def _own_rate(found: Sequence[Row]) -> float | None:
-    return next((row.rate for row in found if row.ours and row.kind == "training"), None)
 
 
 def _shortest(path: Path) -> Path:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from benchmarks.compare.flops import training_flops
 from benchmarks.compare.process import run_together
@@ -16,48 +17,60 @@ from benchmarks.compare.work import Work, texts
 ONE_CORE, WHOLE = "one core", "all cores"
 GPU = "the GPU"
 
+# Operations per second, by what computes and in which precision.
+Peaks = Mapping[str, Mapping[str, float]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Roofline:
-    """Peaks in operations per second, by what computes and in which precision; and our need.
+    """What the machine could do and what finesweep did, round by round.
 
+    Shared machines change their speed within minutes, so each round has ``peaks`` of its own, and
+    its own of ``rates``: finesweep's examples per second, None where it had no turn or failed.
     ``flops_a_text`` are the operations of training on one text, on average over the texts.
     """
 
-    peaks: Mapping[str, Mapping[str, float]]
+    peaks: tuple[Peaks, ...]
+    rates: tuple[float | None, ...]
     precision: str
     flops_a_text: float
 
-    def share(self, rate: float) -> float:
-        """What part of the peak of the whole machine ``rate`` examples per second come to."""
-        whole = self.peaks[GPU] if GPU in self.peaks else self.peaks[WHOLE]
-        return rate * self.flops_a_text / whole[self.precision]
+    @property
+    def shares(self) -> list[float]:
+        """What part of the whole machine's peak finesweep reached, in each round it has a rate."""
+        return [
+            rate * self.flops_a_text / peaks[GPU if GPU in peaks else WHOLE][self.precision]
+            for peaks, rate in zip(self.peaks, self.rates, strict=True)
+            if rate is not None
+        ]
 
-    def lines(self, rate: float | None) -> list[str]:
-        """The roofline in words, for people."""
+    def lines(self) -> list[str]:
+        """The roofline in words, for people: medians of the rounds."""
         found = [
             f"peak of matrix products, {where}: "
-            + ", ".join(f"{name} {peak / 1e9:,.0f} GFLOP/s" for name, peak in peaks.items())
-            for where, peaks in self.peaks.items()
+            + ", ".join(f"{name} {self._peak(where, name) / 1e9:,.0f} GFLOP/s" for name in by_name)
+            for where, by_name in self.peaks[0].items()
         ]
         found.append(f"one text of training: {self.flops_a_text / 1e9:.3f} GFLOP")
-        if rate is not None:
-            reached = rate * self.flops_a_text / 1e9
+        if shares := self.shares:
+            rate = median(rate for rate in self.rates if rate is not None)
             found.append(
-                f"finesweep's workers together: {reached:,.0f} GFLOP/s, "
-                f"{self.share(rate):.0%} of the peak in {self.precision}"
+                f"finesweep's workers together: {rate * self.flops_a_text / 1e9:,.0f} GFLOP/s, "
+                f"{median(shares):.0%} of the peak in {self.precision}"
+                + (f" ({min(shares):.0%} to {max(shares):.0%})" if len(shares) > 1 else "")
             )
         return found
 
+    def _peak(self, where: str, precision: str) -> float:
+        return median(peaks[where][precision] for peaks in self.peaks)
 
-def measure(work: Work, folder: Path, *, gpu: bool) -> Roofline:
-    """Measure the peaks, which takes half a minute. Raises ``ContestError``."""
+
+def measure_peaks(folder: Path, *, gpu: bool) -> Peaks:
+    """The fastest matrix products of this moment; takes half a minute. Raises ``ContestError``."""
     if gpu:
-        peaks = {GPU: _peaks(folder)}
-    else:
-        core = str(min(os.sched_getaffinity(0)))
-        peaks = {ONE_CORE: _peaks(folder, core), WHOLE: _peaks(folder)}
-    return Roofline(peaks=peaks, precision=work.precision, flops_a_text=flops_a_text(work))
+        return {GPU: _peaks(folder)}
+    core = str(min(os.sched_getaffinity(0)))
+    return {ONE_CORE: _peaks(folder, core), WHOLE: _peaks(folder)}
 
 
 def flops_a_text(work: Work) -> float:

@@ -2,27 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 
 from benchmarks.compare.contestants import Contestant
 from benchmarks.compare.outcome import ContestError, Failed, Measured, Outcome
+from benchmarks.compare.roofline import Peaks
 from benchmarks.compare.work import Work
+
+Found = TypeVar("Found")
 
 
 @dataclass(kw_only=True)
 class Turns:
-    """What came of them: for each round begun the outcomes by key, and whether they were all."""
+    """What came of them: for each round begun the machine's peaks just before it and the outcomes
+    by key, and whether they were all.
+    """
 
+    peaks: list[Peaks | Failed] = field(default_factory=list)
     rounds: list[dict[str, Outcome]] = field(default_factory=list)
     stopped: bool = False
 
+    def beside_peaks(self, key: str) -> list[tuple[Peaks, float | None]]:
+        """Every round's peaks with the training rate of ``key``, None where it has none.
+
+        A round whose peaks could not be measured is left out.
+        """
+        return [
+            (peaks, found.training_rate if isinstance(found, Measured) else None)
+            for peaks, found in zip(
+                self.peaks, (outcomes.get(key) for outcomes in self.rounds), strict=True
+            )
+            if not isinstance(peaks, Failed)
+        ]
+
 
 def take_turns(
-    chosen: Sequence[Contestant], work: Work, *, rounds: int, folder: Path, console: Console
+    chosen: Sequence[Contestant],
+    work: Work,
+    *,
+    measure_peaks: Callable[[Path], Peaks],
+    rounds: int,
+    folder: Path,
+    console: Console,
 ) -> Turns:
     """Run everybody ``rounds`` times, each in a folder of its own, and say how it went.
 
@@ -32,11 +59,14 @@ def take_turns(
     turns = Turns()
     try:
         for number in range(1, rounds + 1):
+            # Others each round: MLflow's client keeps a database open that is there.
+            place = folder / f"round-{number}"
+            turns.peaks.append(_unless_it_fails(measure_peaks, place / "peaks"))
             turns.rounds.append({})
             for contestant in chosen:
                 entrant = contestant.entrant
-                # Another one each round: MLflow's client keeps a database open that is there.
-                outcome = _outcome(contestant, work, folder / f"round-{number}" / entrant.key)
+                run = partial(contestant.run, work)
+                outcome = _unless_it_fails(run, place / entrant.key)
                 turns.rounds[-1][entrant.key] = outcome
                 console.print(
                     f"round {number} of {rounds}, {entrant.label}: {_in_words(outcome)}",
@@ -50,9 +80,9 @@ def take_turns(
     return turns
 
 
-def _outcome(contestant: Contestant, work: Work, folder: Path) -> Outcome:
+def _unless_it_fails(run: Callable[[Path], Found], folder: Path) -> Found | Failed:
     try:
-        return contestant.run(work, folder)
+        return run(folder)
     except ContestError as error:
         return Failed(reason=str(error))
 

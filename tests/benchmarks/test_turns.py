@@ -11,6 +11,7 @@ from rich.console import Console
 
 from benchmarks.compare.contestants import Contestant
 from benchmarks.compare.outcome import ContestError, Entrant, Failed, Measured, rows
+from benchmarks.compare.roofline import Peaks
 from benchmarks.compare.turns import Turns, take_turns
 from benchmarks.compare.work import Work
 
@@ -27,6 +28,11 @@ WORK = Work(
     precision="float32",
     sweep_rates=(1e-5,),
 )
+PEAKS = {"all cores": {"float32": 1e11}}
+
+
+def peaks(_: Path) -> Peaks:
+    return PEAKS
 
 
 def turns(
@@ -43,6 +49,7 @@ def turns(
     taken = take_turns(
         [Contestant(entrant=OURS, run=run), Contestant(entrant=PEER, run=run)],
         WORK,
+        measure_peaks=peaks,
         rounds=rounds,
         folder=tmp_path,
         console=Console(file=said, width=100),
@@ -53,7 +60,7 @@ def turns(
 def test_everybody_takes_turns_in_folders_of_their_own(tmp_path: Path) -> None:
     taken, folders, said = turns(tmp_path, lambda _: DONE, rounds=2)
     assert folders == ["round-1/ours", "round-1/peer", "round-2/ours", "round-2/peer"]
-    assert taken == Turns(rounds=[{"ours": DONE, "peer": DONE}] * 2)
+    assert taken == Turns(peaks=[PEAKS] * 2, rounds=[{"ours": DONE, "peer": DONE}] * 2)
     assert said.splitlines()[-1] == "round 2 of 2, a peer: 50.0 examples/s, 10 s in all"
 
 
@@ -78,7 +85,9 @@ def test_what_was_measured_before_control_c_is_told(tmp_path: Path) -> None:
         return DONE
 
     taken, _, _ = turns(tmp_path, stopped_in_the_second)
-    assert taken == Turns(rounds=[{"ours": DONE, "peer": DONE}, {"ours": DONE}], stopped=True)
+    assert taken.rounds == [{"ours": DONE, "peer": DONE}, {"ours": DONE}]
+    assert taken.stopped
+    assert taken.beside_peaks("peer") == [(PEAKS, 50.0), (PEAKS, None)]
     ours, peer = rows([OURS, PEER], taken.rounds)
     assert (len(ours.rates), len(peer.rates), peer.ratio) == (2, 1, 1.0)
 
@@ -91,6 +100,25 @@ def test_one_that_had_no_turn_has_no_row(tmp_path: Path) -> None:
     assert [row.key for row in rows([OURS, PEER], taken.rounds)] == ["ours"]
 
 
+def test_a_round_whose_peaks_fail_is_measured_all_the_same(tmp_path: Path) -> None:
+    def peaks_of_the_second_alone(folder: Path) -> Peaks:
+        if folder.parent.name == "round-1":
+            raise ContestError("out of memory")
+        return PEAKS
+
+    taken = take_turns(
+        [Contestant(entrant=OURS, run=lambda _, __: DONE)],
+        WORK,
+        measure_peaks=peaks_of_the_second_alone,
+        rounds=2,
+        folder=tmp_path,
+        console=Console(file=io.StringIO()),
+    )
+    assert taken.peaks == [Failed(reason="out of memory"), PEAKS]
+    assert taken.rounds == [{"ours": DONE}] * 2
+    assert taken.beside_peaks("ours") == [(PEAKS, 50.0)]
+
+
 def test_nothing_measured_is_no_result(tmp_path: Path) -> None:
     def stopped(_: Work, __: Path) -> Measured:
         raise KeyboardInterrupt
@@ -99,6 +127,7 @@ def test_nothing_measured_is_no_result(tmp_path: Path) -> None:
         take_turns(
             [Contestant(entrant=OURS, run=stopped)],
             WORK,
+            measure_peaks=peaks,
             rounds=1,
             folder=tmp_path,
             console=Console(file=io.StringIO()),

@@ -196,7 +196,7 @@ def test_the_last_layer_computes_the_first_token_as_if_it_computed_all() -> None
     visible = np.array([[1, 1, 1], [1, 1, 0]], dtype=bool)[:, None, None]
     every = np.reshape(block(hidden, visible), (2, 3, 8))
     first = block(hidden, visible, first_only=True)
-    np.testing.assert_allclose(first, every[:, 0], atol=1e-5)
+    np.testing.assert_allclose(first, every[:, 0], atol=1e-6)
 
 
 def test_the_last_layer_drops_attention_as_if_it_computed_all() -> None:
@@ -209,7 +209,7 @@ def test_the_last_layer_drops_attention_as_if_it_computed_all() -> None:
     every = block(hidden, visible, training=True)
     state.assign(before)
     first = block(hidden, visible, training=True, first_only=True)
-    np.testing.assert_allclose(first, every, atol=1e-5)
+    np.testing.assert_allclose(first, every, atol=1e-6)
     assert np.abs(block(hidden, visible) - every).max() > 0.1
 
 

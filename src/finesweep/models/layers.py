@@ -146,8 +146,8 @@ class SelfAttention(keras.layers.Layer):
         With ``first_only`` the first token of each text alone attends, to all of them: one row a
         text comes out.
         """
-        context = self._of_first if first_only else self._of_all
-        return self.out(context(hidden, visible, training))
+        attend = self._of_first if first_only else self._of_all
+        return self.out(attend(hidden, visible, training))
 
     def _of_all(self, hidden: Tensor, visible: Tensor, training: bool) -> Tensor:
         """What every token gathers from its text, (batch × length, dim)."""
