@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from finesweep.tracking import Delivery, Outbox, TrackingStore, TrialRun
+from finesweep.tracking.entries import Entry
+from finesweep.tracking.sending import Sender
 from finesweep.training import Tick
 
 Begin = Callable[[int], TrialRun]
@@ -293,6 +295,39 @@ def test_a_locked_database(
     assert _steps(store, trial.run_id) == list(range(1, 11))
     assert any("database is locked" in reason for reason in seen) == is_seen
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_store_that_takes_one_entry_is_back(
+    store: TrackingStore,
+    begin: Begin,
+    outbox: Outbox,
+    tick: MakeTick,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Much has gathered, and it is slow: no trial waits with its start until it has everything."""
+    trials = [begin(number) for number in range(2)]
+    send = Sender.send
+    is_back, may_go_on = threading.Event(), threading.Event()
+    taken: list[str] = []
+
+    def sent(sender: Sender, entries: Sequence[Entry]) -> None:
+        if not is_back.is_set():
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+        assert not taken or may_go_on.wait(60)
+        send(sender, entries)
+        taken.append(entries[0].run_id)
+
+    monkeypatch.setattr(Sender, "send", sent)
+    with Delivery(outbox, store) as delivery:
+        _wait(lambda: delivery.state.away_since is not None)
+        is_back.set()
+        _wait(lambda: delivery.state.away_since is None)
+        state = delivery.state
+        assert (state.reason, taken) == (None, [trials[0].run_id])
+        assert state.pending > 0
+        may_go_on.set()
+        assert delivery.flush(60), delivery.state
+    assert outbox.refused == 0, outbox.refusals()
 
 
 def test_a_deleted_run_does_not_hold_up_the_others(

@@ -7,7 +7,8 @@ What it guarantees:
   the store ends as if it had come once (see ``sending``).
 * **For as long as it takes.** While the store is away (no connection, no answer, 429, 502, 503,
   504, a locked database, a full disk), everything is kept and tried again, after half a second
-  first and then less and less often, down to every ten seconds. ``state`` says since when, and why.
+  first and then less and less often, down to every ten seconds. ``state`` says since when, and why,
+  until the store takes the first entry again, however many are still to come.
 * **One run does not hold up another.** A run whose entry meets an error that may pass (500, a
   password, a folder that may not be written to) waits alone. An entry that will never be taken (its
   run was deleted, a value MLflow does not allow) is set aside in the outbox.
@@ -77,6 +78,7 @@ class Delivery:
         self._away_since: float | None = None
         self._reason: str | None = None
         self._disk_is_full = False
+        self._store_is_away = False
         self._bug: BaseException | None = None
 
     def start(self) -> None:
@@ -175,9 +177,9 @@ class Delivery:
     def _note(self, obstacle: Obstacle | None, *, flushes: int) -> None:
         """Remember how a round went that began after so many flushes."""
         with self._turn:
+            self._store_is_away = obstacle is not None and obstacle.kind == "away"
             if obstacle is None:
-                self._failures, self._away_since, self._reason = 0, None, None
-                self._disk_is_full = False
+                self._forget_obstacles()
                 return
             # More would change nothing but the size of the number.
             self._failures = min(self._failures + 1, 10)
@@ -185,6 +187,17 @@ class Delivery:
             self._reason = obstacle.reason
             # Whoever has flushed since may have made room: the next round tells.
             self._disk_is_full = obstacle.disk_is_full and flushes == self._flushes
+
+    def _note_arrival(self) -> None:
+        """A store that was away has taken something: nobody need wait until it has everything."""
+        with self._turn:
+            if self._store_is_away:
+                self._store_is_away = False
+                self._forget_obstacles()
+
+    def _forget_obstacles(self) -> None:
+        self._failures, self._away_since, self._reason = 0, None, None
+        self._disk_is_full = False
 
     def _round(self) -> Obstacle | None:
         """Deliver what can be delivered; the last thing that stood in the way, if anything did."""
@@ -222,6 +235,7 @@ class Delivery:
                 self._outbox.refuse(entries[0], obstacle.reason)
         except DiskFullError as exc:
             return obstacle_of(exc)
+        self._note_arrival()
         return None
 
     def _send(self, entries: Sequence[Entry]) -> Obstacle | None:
