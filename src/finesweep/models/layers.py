@@ -15,6 +15,7 @@ from keras import ops
 
 from finesweep.models.config import LAYER_NORM_EPSILON, DistilBertConfig
 from finesweep.models.functional import Tensor, activate, layer_norm, relu
+from finesweep.models.products import batched, batched_transposed, dense
 
 MASKED_SCORE = -1e9
 _SIXTEEN_BITS = 2**16
@@ -80,6 +81,36 @@ class LayerNorm(keras.layers.LayerNormalization):
         return normalised
 
 
+class Dense(keras.layers.Dense):
+    """A dense layer for the rows of a matrix, (rows, width) to (rows, units), built at once."""
+
+    def __init__(
+        self,
+        units: int,
+        width: int,
+        config: DistilBertConfig,
+        seeds: keras.random.SeedGenerator,
+        name: str,
+        dtype: Any,
+    ) -> None:
+        super().__init__(
+            units,
+            kernel_initializer=keras.initializers.RandomNormal(
+                stddev=config.initializer_range, seed=seeds
+            ),
+            name=name,
+            dtype=dtype,
+        )
+        with tf.init_scope():
+            self._zeros = tf.zeros(width, self.compute_dtype)
+        self.build((None, width))
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """``inputs`` times the kernel, plus the bias."""
+        kernel, bias = (tf.convert_to_tensor(weight.value) for weight in (self.kernel, self.bias))
+        return dense(inputs, kernel, bias, self._zeros)
+
+
 class Embeddings(keras.layers.Layer):
     """Token plus position embeddings, normalised: (batch, length) ids to (batch × length, dim)."""
 
@@ -133,8 +164,8 @@ class SelfAttention(keras.layers.Layer):
         self.config = config
         self.head_dim = config.dim // config.n_heads
         self._heads = (config.n_heads, self.head_dim)
-        self.qkv = _dense(3 * config.dim, config.dim, config, seeds, "qkv_lin", self.dtype_policy)
-        self.out = _dense(config.dim, config.dim, config, seeds, "out_lin", self.dtype_policy)
+        self.qkv = Dense(3 * config.dim, config.dim, config, seeds, "qkv_lin", self.dtype_policy)
+        self.out = Dense(config.dim, config.dim, config, seeds, "out_lin", self.dtype_policy)
         self.dropout = Dropout(config.attention_dropout, seeds, dtype=self.dtype_policy)
         self.built = True
 
@@ -175,9 +206,9 @@ class SelfAttention(keras.layers.Layer):
 
         query = self._by_head(ops.matmul(tokens[:, 0], query_kernel) + query_bias)
         sought = tf.matmul(query * (self.head_dim**-0.5), key_kernel, transpose_b=True)
-        scores = tf.matmul(ops.transpose(sought, (1, 0, 2)), tokens, transpose_b=True)
+        scores = batched_transposed(ops.transpose(sought, (1, 0, 2)), tokens)
         weights = self._weights(scores, visible[:, 0], training)
-        gathered = ops.transpose(ops.matmul(weights, tokens), (1, 0, 2))
+        gathered = ops.transpose(batched(weights, tokens), (1, 0, 2))
         context = ops.transpose(ops.matmul(gathered, value_kernel), (1, 0, 2))
         # Dropped weights no longer sum to 1, and so a text has that much of the bias.
         share = ops.sum(weights, axis=-1, keepdims=True)
@@ -207,8 +238,8 @@ class TransformerBlock(keras.layers.Layer):
         self.attention = SelfAttention(config, seeds, name="attention", dtype=policy)
         self.attention_norm = LayerNorm(name="sa_layer_norm", dtype=policy)
         self.attention_norm.build((None, config.dim))
-        self.widen = _dense(config.hidden_dim, config.dim, config, seeds, "lin1", policy)
-        self.narrow = _dense(config.dim, config.hidden_dim, config, seeds, "lin2", policy)
+        self.widen = Dense(config.hidden_dim, config.dim, config, seeds, "lin1", policy)
+        self.narrow = Dense(config.dim, config.hidden_dim, config, seeds, "lin2", policy)
         self.config = config
         self.dropout = Dropout(config.dropout, seeds, dtype=policy)
         self.output_norm = LayerNorm(name="output_layer_norm", dtype=policy)
@@ -236,12 +267,12 @@ class ClassificationHead(keras.layers.Layer):
         self, config: DistilBertConfig, seeds: keras.random.SeedGenerator, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.pre_classifier = _dense(
+        self.pre_classifier = Dense(
             config.dim, config.dim, config, seeds, "pre_classifier", self.dtype_policy
         )
         self.dropout = Dropout(config.seq_classif_dropout, seeds, dtype=self.dtype_policy)
         # The last product is tiny and the loss is computed from it: full precision costs nothing.
-        self.classifier = _dense(
+        self.classifier = Dense(
             config.num_labels, config.dim, config, seeds, "classifier", "float32"
         )
         self.built = True
@@ -251,23 +282,3 @@ class ClassificationHead(keras.layers.Layer):
         pooled = relu(self.pre_classifier(first_token))
         pooled = self.dropout(pooled, training=training)
         return self.classifier(ops.cast(pooled, "float32"))
-
-
-def _dense(
-    units: int,
-    width: int,
-    config: DistilBertConfig,
-    seeds: keras.random.SeedGenerator,
-    name: str,
-    dtype: Any,
-) -> keras.layers.Dense:
-    layer = keras.layers.Dense(
-        units,
-        kernel_initializer=keras.initializers.RandomNormal(
-            stddev=config.initializer_range, seed=seeds
-        ),
-        name=name,
-        dtype=dtype,
-    )
-    layer.build((None, width))
-    return layer
