@@ -7,6 +7,7 @@ import psutil
 import pytest
 import tensorflow as tf
 
+from finesweep.models.tensor_file import view_of
 from finesweep.training.memory import give_back_free_memory, overwrite, peak_memory_mb
 
 MIB = 2**20
@@ -39,3 +40,22 @@ def test_numbers_are_overwritten_where_they_are() -> None:
     np.testing.assert_array_equal(variable.numpy(), [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     # What was read before stays what it was.
     assert np.isnan(before).all()
+
+
+def test_a_variable_that_was_overwritten_is_read_without_a_copy() -> None:
+    variable = tf.Variable(tf.ones((3, 2)))
+    overwrite(variable, 0.0)
+    first, second = view_of(variable), view_of(variable)
+    assert np.shares_memory(first, second)
+
+
+def test_a_variable_that_was_overwritten_is_updated_in_place() -> None:
+    variable = tf.Variable(tf.ones((3, 2)))
+    overwrite(variable, 0.0)
+    address = view_of(variable).ctypes.data
+    one = tf.constant(1.0)
+    tf.raw_ops.ResourceApplyGradientDescent(
+        var=variable.handle, alpha=one, delta=tf.fill((3, 2), one)
+    )
+    np.testing.assert_array_equal(variable.numpy(), np.full((3, 2), -1.0))
+    assert view_of(variable).ctypes.data == address
