@@ -44,24 +44,20 @@ def layer_norm(inputs: Tensor, scale: Tensor, shift: Tensor) -> Any:
     return tf.cast(normal * scale + shift, inputs.dtype), gradient
 
 
-@ops.custom_gradient
+@tf.custom_gradient
 def gelu(inputs: Tensor) -> Any:
     """The exact, erf form of GELU, x·Φ(x), which BERT and DistilBERT were trained with.
 
     Computed in float32, where erf has a fast kernel, with the derivative Φ(x) + x·φ(x) written
     down: left to automatic differentiation it took a sixth of a training step.
     """
-    wide = ops.cast(inputs, "float32")
-    cumulative = 0.5 + 0.5 * ops.erf(wide * _SQRT_HALF)
-
-    def gradient(*args: Tensor, upstream: Tensor | None = None) -> Tensor:
-        if upstream is None:
-            (upstream,) = args
-        density = _DENSITY_AT_0 * ops.exp(-0.5 * wide * wide)
-        slope = ops.cast(cumulative + wide * density, inputs.dtype)
-        return upstream * slope
-
-    return ops.cast(wide * cumulative, inputs.dtype), gradient
+    wide = tf.cast(inputs, tf.float32)
+    cumulative = 0.5 + 0.5 * tf.math.erf(wide * _SQRT_HALF)
+    slope = tf.cast(cumulative + wide * _DENSITY_AT_0 * tf.exp(-0.5 * wide * wide), inputs.dtype)
+    # The slope first: computed any later, it would hold two matrices in float32 until then.
+    with tf.control_dependencies([slope]):
+        outputs = tf.cast(wide * cumulative, inputs.dtype)
+    return outputs, lambda upstream: upstream * slope
 
 
 def relu(inputs: Tensor) -> Tensor:
