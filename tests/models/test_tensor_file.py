@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from numpy.typing import NDArray
 from safetensors.numpy import load
 
-from finesweep.models.tensor_file import TensorLayout, write_tensors
+from finesweep.models.tensor_file import TensorLayout, view_of, write_tensors
 
 TENSORS: dict[str, tuple[str, NDArray[Any]]] = {
     "matrix": ("F32", np.arange(6, dtype=np.float32).reshape(2, 3)),
@@ -62,3 +63,15 @@ def test_a_tensor_of_another_size_is_refused() -> None:
             layouts={"weights": TensorLayout("F32", (3,))},
             metadata={},
         )
+
+
+def test_a_view_copies_nothing_and_stays_what_it_was() -> None:
+    """Also of an embedding, which every step writes by rows."""
+    table = tf.Variable(np.zeros((3, 2), dtype=np.float32))
+    rows = tf.IndexedSlices(tf.ones((1, 2)), tf.constant([1]))
+    table.scatter_sub(rows)
+    view = view_of(table)
+    assert np.shares_memory(view, view_of(table))
+    table.scatter_sub(rows)
+    np.testing.assert_array_equal(view[1], [-1.0, -1.0])
+    np.testing.assert_array_equal(table.numpy()[1], [-2.0, -2.0])

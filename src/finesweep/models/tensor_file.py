@@ -36,10 +36,10 @@ class TensorLayout:
 def view_of(variable: Any) -> NDArray[Any]:
     """The numbers of a variable of TensorFlow, to be read before it is given others.
 
-    They lie in the variable's own memory, where ``numpy()`` would copy them; those on a GPU are
-    copied.
+    They lie in the variable's own memory, where ``numpy()`` would copy them, and ``read_value()``
+    those of a variable that was written by rows; those on a GPU are copied.
     """
-    return np.asarray(variable.read_value())
+    return np.asarray(variable.read_value_no_copy())
 
 
 def write_tensors(
