@@ -51,8 +51,8 @@ def test_a_variable_that_was_overwritten_is_read_without_a_copy() -> None:
 
 def test_a_variable_that_was_overwritten_is_updated_in_place() -> None:
     variable = tf.Variable(tf.ones((3, 2)))
-    overwrite(variable, 0.0)
     address = view_of(variable).ctypes.data
+    overwrite(variable, 0.0)
     one = tf.constant(1.0)
     tf.raw_ops.ResourceApplyGradientDescent(
         var=variable.handle, alpha=one, delta=tf.fill((3, 2), one)
