@@ -17,7 +17,7 @@ from finesweep import TFDistilBertForSequenceClassification
 from finesweep.errors import CheckpointError
 from finesweep.models import DistilBertConfig
 from finesweep.models.config import LAYER_NORM_EPSILON
-from finesweep.models.functional import gelu, layer_norm
+from finesweep.models.functional import attention_weights, gelu, layer_norm
 from finesweep.models.layers import Dropout, TransformerBlock
 from finesweep.models.outputs import SequenceClassifierOutput
 from finesweep.models.weights import weight_table
@@ -97,6 +97,29 @@ def test_our_layer_norm_and_its_gradient_are_those_of_the_formula(
     assert [g.dtype.name for g in (ours, *gradients)] == [dtype, dtype, "float32", "float32"]
     for mine, theirs in zip([ours, *gradients], [exact, *expected], strict=True):
         np.testing.assert_allclose(tf.cast(mine, "float64"), theirs, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("bfloat16", 1e-2)])
+def test_our_attention_weights_and_their_gradient_are_those_of_the_formula(
+    dtype: str, tolerance: float
+) -> None:
+    """Against the formula in float64, left to automatic differentiation."""
+    rng = np.random.default_rng(0)
+    scores = tf.cast(rng.normal(scale=2.0, size=(2, 3, 4, 5)), dtype)
+    visible = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], bool).reshape(2, 1, 1, 5)
+    upstream = tf.cast(rng.normal(size=scores.shape), dtype)
+    wide = tf.cast(scores, "float64")
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([scores, wide])
+        ours = attention_weights(scores, visible)
+        powers = tf.exp(wide) * visible.astype("float64")
+        exact = powers / tf.reduce_sum(powers, axis=-1, keepdims=True)
+    gradient = tape.gradient(ours, scores, output_gradients=upstream)
+    expected = tape.gradient(exact, wide, output_gradients=tf.cast(upstream, "float64"))
+    assert not np.any(tf.where(visible, tf.zeros_like(gradient), gradient))
+    for mine, theirs in ((ours, exact), (gradient, expected)):
+        assert mine.dtype == scores.dtype
+        np.testing.assert_allclose(tf.cast(mine, "float64"), theirs, atol=tolerance)
 
 
 def test_tokens_behind_the_mask_change_nothing(

@@ -14,10 +14,9 @@ import tensorflow as tf
 from keras import ops
 
 from finesweep.models.config import LAYER_NORM_EPSILON, DistilBertConfig
-from finesweep.models.functional import Tensor, activate, layer_norm, relu
+from finesweep.models.functional import Tensor, activate, attention_weights, layer_norm, relu
 from finesweep.models.products import batched, batched_transposed, dense
 
-MASKED_SCORE = -1e9
 _SIXTEEN_BITS = 2**16
 
 
@@ -221,10 +220,7 @@ class SelfAttention(keras.layers.Layer):
 
     def _weights(self, scores: Tensor, visible: Tensor, training: bool) -> Tensor:
         """How much each token counts, from ``scores`` of shape (batch, heads, …, length)."""
-        # In float32 whatever the precision: bfloat16 has too few digits for a sum of exponentials.
-        scores = ops.where(visible, ops.cast(scores, "float32"), MASKED_SCORE)
-        weights = ops.softmax(scores, axis=-1)
-        return self.dropout(ops.cast(weights, self.compute_dtype), training=training)
+        return self.dropout(attention_weights(scores, visible), training=training)
 
 
 class TransformerBlock(keras.layers.Layer):
