@@ -122,6 +122,18 @@ def test_our_attention_weights_and_their_gradient_are_those_of_the_formula(
         np.testing.assert_allclose(tf.cast(mine, "float64"), theirs, atol=tolerance)
 
 
+def test_a_text_with_every_token_behind_the_mask_passes_no_gradient_to_its_scores() -> None:
+    rng = np.random.default_rng(0)
+    scores, upstream = tf.constant(rng.normal(size=(2, 2, 1, 3, 3)), "float32")
+    visible = np.array([[1, 1, 0], [0, 0, 0]], bool).reshape(2, 1, 1, 3)
+    with tf.GradientTape() as tape:
+        tape.watch(scores)
+        weights = attention_weights(scores, visible)
+    some, none = tape.gradient(weights, scores, output_gradients=upstream)
+    assert np.any(some)
+    assert not np.any(none)
+
+
 def test_tokens_behind_the_mask_change_nothing(
     model: TFDistilBertForSequenceClassification, golden: Golden
 ) -> None:

@@ -15,7 +15,7 @@ from finesweep.models.config import LAYER_NORM_EPSILON
 
 Tensor = Any  # a backend tensor; Keras has no type for it
 
-MASKED_SCORE = -1e9
+_MASKED_SCORE = -1e9
 _SQRT_HALF = 0.5**0.5
 _DENSITY_AT_0 = (2.0 * math.pi) ** -0.5
 
@@ -53,15 +53,16 @@ def layer_norm(inputs: Tensor, scale: Tensor, shift: Tensor) -> Any:
 def attention_weights(scores: Tensor, visible: Tensor) -> Any:
     """The softmax of ``scores`` over their last axis, of those that ``visible`` says alone.
 
-    ``visible``, boolean, has a shape that is broadcast to that of ``scores``, and a visible token
-    in each row. Computed in float32 whatever the precision: bfloat16 has too few digits for a sum
-    of exponentials. The gradient, written down, keeps what goes on and nothing wider.
+    ``visible``, boolean, has a shape that is broadcast to that of ``scores``. Computed in float32
+    whatever the precision: bfloat16 has too few digits for a sum of exponentials. The gradient,
+    written down, keeps what goes on and nothing wider.
     """
-    wide = tf.where(visible, tf.cast(scores, tf.float32), MASKED_SCORE)
+    wide = tf.where(visible, tf.cast(scores, tf.float32), _MASKED_SCORE)
     weights = tf.cast(tf.nn.softmax(wide), scores.dtype)
 
     def gradient(upstream: Tensor) -> tuple[Tensor, None]:
-        kept = tf.cast(weights, tf.float32)
+        # All weights are equal where nothing is visible: no gradient may pass there either.
+        kept = tf.where(visible, tf.cast(weights, tf.float32), 0.0)
         weighted = tf.cast(upstream, tf.float32) * kept
         total = tf.reduce_sum(weighted, axis=-1, keepdims=True)
         return tf.cast(weighted - kept * total, scores.dtype), None
