@@ -206,8 +206,10 @@ def test_one_process_serves_trial_after_trial(tmp_path: Path) -> None:
         seen = set()
         for trial in range(3):
             submit(engine, tmp_path, trial)
-            seen.add(tuple(child.pid for child in worker_processes()))
+            # Not before its tick: a process that has just been started has no command line yet.
             tick_and_answer(engine, trial, "stop")
+            (worker,) = worker_processes()
+            seen.add(worker.pid)
             next_event(engine)
         assert len(seen) == 1
     finally:
