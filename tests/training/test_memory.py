@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from finesweep.models.tensor_file import view_of
-from finesweep.training.memory import give_back_free_memory, overwrite, peak_memory_mb
+from finesweep.training.memory import give_back_free_memory, overwrite, own, peak_memory_mb
 
 MIB = 2**20
 
@@ -59,3 +59,16 @@ def test_a_variable_that_was_overwritten_is_updated_in_place() -> None:
     )
     np.testing.assert_array_equal(variable.numpy(), np.full((3, 2), -1.0))
     assert view_of(variable).ctypes.data == address
+
+
+def test_owned_memory_is_no_other_tensors() -> None:
+    tensor = tf.fill((3, 2), float("nan"))
+    variable = tf.Variable(tf.zeros((3, 2)))
+    variable.assign(tensor)
+    assert np.shares_memory(view_of(variable), np.asarray(tensor))
+    own(variable)
+    own_memory = view_of(variable).ctypes.data
+    assert not np.shares_memory(view_of(variable), np.asarray(tensor))
+    assert np.isnan(variable.numpy()).all()
+    own(variable)
+    assert view_of(variable).ctypes.data == own_memory

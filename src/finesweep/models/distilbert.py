@@ -17,6 +17,7 @@ from finesweep.models.config import DistilBertConfig
 from finesweep.models.functional import Tensor
 from finesweep.models.layers import (
     ClassificationHead,
+    Dense,
     Embeddings,
     TransformerBlock,
     require_positions,
@@ -235,6 +236,11 @@ class TFDistilBertForSequenceClassification(keras.Model):
     def variables_by_path(self) -> dict[str, keras.Variable]:
         """Every variable under its path in the weight table, in the table's order."""
         return {entry.variable: self.variable(entry) for entry in weight_table(self.config)}
+
+    def dense_layers(self) -> dict[str, Dense]:
+        """Every dense layer under the path of its kernel, in the table's order."""
+        paths = [path for path in self.variables_by_path() if path.endswith(".kernel")]
+        return {path: functools.reduce(_step, path.split(".")[:-1], self) for path in paths}
 
     def get_config(self) -> dict[str, Any]:
         """What Keras needs to build the same model again."""

@@ -81,7 +81,11 @@ class LayerNorm(keras.layers.LayerNormalization):
 
 
 class Dense(keras.layers.Dense):
-    """A dense layer for the rows of a matrix, (rows, width) to (rows, units), built at once."""
+    """A dense layer for the rows of a matrix, (rows, width) to (rows, units), built at once.
+
+    ``narrow_kernel`` may be set to a copy of the kernel in the precision of products, by who keeps
+    one and traces a graph with it; without it the kernel is cast.
+    """
 
     def __init__(
         self,
@@ -102,12 +106,18 @@ class Dense(keras.layers.Dense):
         )
         with tf.init_scope():
             self._zeros = tf.zeros(width, self.compute_dtype)
+        self.narrow_kernel: tf.Variable | None = None
         self.build((None, width))
 
     def call(self, inputs: Tensor) -> Tensor:
         """``inputs`` times the kernel, plus the bias."""
-        kernel, bias = (tf.convert_to_tensor(weight.value) for weight in (self.kernel, self.bias))
-        return dense(inputs, kernel, bias, self._zeros)
+        bias = tf.convert_to_tensor(self.bias.value)
+        return dense(inputs, self.kernel_in_products(), bias, self._zeros)
+
+    def kernel_in_products(self) -> Tensor:
+        """The kernel in the precision of products, (width, units); inside of a layer's ``call``."""
+        kept = self.narrow_kernel
+        return tf.convert_to_tensor(self.kernel.value if kept is None else kept)
 
 
 class Embeddings(keras.layers.Layer):
@@ -199,7 +209,7 @@ class SelfAttention(keras.layers.Layer):
         """
         batch, length = ops.shape(visible)[0], ops.shape(visible)[3]
         tokens = ops.reshape(hidden, (batch, length, self.config.dim))
-        query_kernel, *kernels = ops.split(self.qkv.kernel, 3, axis=1)
+        query_kernel, *kernels = ops.split(self.qkv.kernel_in_products(), 3, axis=1)
         query_bias, _, value_bias = ops.split(self.qkv.bias, 3)
         key_kernel, value_kernel = (self._by_head(kernel) for kernel in kernels)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,10 @@ class AccumulatedStep:
                 gradients[place] = _sum(gradients[place], gradient)
         self.optimizer.apply(gradients)
         return loss
+
+    def held(self) -> AbstractContextManager[None]:
+        """As of a ``TrainStep``."""
+        return nullcontext()
 
     def _part(
         self, input_ids: Any, attention_mask: Any, labels: Any, rows: Any

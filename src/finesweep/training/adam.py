@@ -38,17 +38,21 @@ class RowwiseAdam:
         for slot in (*self.means, *self.squares):
             overwrite(slot, 0.0)
 
-    def apply(self, gradients: Sequence[Any]) -> None:
-        """Take one step; ``gradients`` in the order of the variables, dense or IndexedSlices."""
+    def apply(self, gradients: Sequence[Any]) -> tf.Tensor:
+        """Take one step; ``gradients`` in the order of the variables, dense or IndexedSlices.
+
+        A variable whose gradient is None stays as it is. Returns the step's rate: the learning
+        rate, corrected for moments that began at 0.
+        """
         step = tf.cast(self.step.assign_add(1), tf.float32)
         power_1, power_2 = tf.pow(BETA_1, step), tf.pow(BETA_2, step)
+        rate = self.learning_rate * tf.sqrt(1.0 - power_2) / (1.0 - power_1)
         for variable, gradient, mean, square in zip(
             self.variables, gradients, self.means, self.squares, strict=True
         ):
             if isinstance(gradient, tf.IndexedSlices):
-                rate = self.learning_rate * tf.sqrt(1.0 - power_2) / (1.0 - power_1)
                 _apply_rows(variable, gradient, mean=mean, square=square, rate=rate)
-            else:
+            elif gradient is not None:
                 tf.raw_ops.ResourceApplyAdam(
                     var=variable.handle,
                     m=mean.handle,
@@ -61,6 +65,7 @@ class RowwiseAdam:
                     epsilon=EPSILON,
                     grad=gradient,
                 )
+        return rate
 
     @staticmethod
     def _slot(variable: tf.Variable, name: str) -> tf.Variable:

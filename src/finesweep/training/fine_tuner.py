@@ -19,6 +19,7 @@ from finesweep.models.weights import weight_table
 from finesweep.training.accumulation import AccumulatedStep
 from finesweep.training.course import Course
 from finesweep.training.evaluation import Evaluator
+from finesweep.training.fused_step import new_train_step
 from finesweep.training.hyperparameters import Hyperparameters
 from finesweep.training.memory import give_back_free_memory, overwrite
 from finesweep.training.precision import dtype_policy, resolve_precision
@@ -52,7 +53,7 @@ class FineTuner:
             seed=setup.seed,
             dtype=dtype_policy(self.precision),
         )
-        self.train_step = TrainStep(self.model)
+        self.train_step = new_train_step(self.model)
         self.evaluator = Evaluator(
             CompiledLogits(self.model),
             self.texts,
@@ -87,15 +88,17 @@ class FineTuner:
             if start is None:
                 # Afterwards: a file that broke off half-way may have been read half-way.
                 self._reset(hyperparameters.learning_rate)
+            step = self._step(accumulation)
             course = Course(
                 hyperparameters,
                 setup=self.setup,
                 texts=self.texts,
-                step=self._step(accumulation),
+                step=step,
                 evaluator=self.evaluator,
                 start=start or BEGINNING,
             )
-            return self._run(course, file=file, output=output, on_tick=on_tick)
+            with step.held():
+                return self._run(course, file=file, output=output, on_tick=on_tick)
         except (tf.errors.ResourceExhaustedError, MemoryError) as exc:
             raise _out_of_memory(hyperparameters, accumulation=accumulation) from exc
         finally:

@@ -25,7 +25,19 @@ def overwrite(variable: tf.Variable, numbers: Any) -> None:
     ``assign`` would take new memory, which the system hands out page by page: for weights and
     Adam's moments that takes longer than to write them.
     """
-    rows = tf.range(variable.shape[0])
+    _write(variable, numbers, rows=tf.range(variable.shape[0]))
+
+
+def own(variable: tf.Variable) -> None:
+    """Give ``variable`` memory of its own, in case another tensor lies in what it has.
+
+    What was assigned to it may, for as long as nobody changes either through TensorFlow.
+    """
+    nothing = tf.zeros((0, *variable.shape[1:]), variable.dtype)
+    _write(variable, nothing, rows=tf.range(0))
+
+
+def _write(variable: tf.Variable, numbers: Any, *, rows: tf.Tensor) -> None:
     variable.scatter_update(tf.IndexedSlices(tf.constant(numbers, variable.dtype), rows))
     # A variable that was written by rows hands out copies of itself from then on, and copies itself
     # for each dense update: without this the steps that follow take a tenth longer.

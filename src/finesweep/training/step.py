@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import tensorflow as tf
@@ -37,6 +38,10 @@ class TrainStep:
         """Take one step."""
         return self._compiled(input_ids, attention_mask, labels)
 
+    def held(self) -> AbstractContextManager[None]:
+        """Steps inside may rely on it that nobody else changes the weights meanwhile."""
+        return nullcontext()
+
     def state(self) -> dict[str, tf.Variable]:
         """All that steps change, by lasting names: weights, Adam's moments and step, random state.
 
@@ -52,17 +57,23 @@ class TrainStep:
         }
 
     def loss_and_gradients(
-        self, input_ids: Any, attention_mask: Any, labels: Any, *, training: bool
+        self,
+        input_ids: Any,
+        attention_mask: Any,
+        labels: Any,
+        *,
+        training: bool,
+        by: Sequence[tf.Variable] | None = None,
     ) -> tuple[tf.Tensor, list[Any]]:
-        """The mean cross-entropy and its gradient by each trainable variable."""
+        """The mean cross-entropy and its gradient, ``by`` each trainable variable if not others."""
         with tf.GradientTape() as tape:
             inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
             logits = self.model(inputs, training=training).logits
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
             loss = tf.reduce_mean(losses)
-        return loss, tape.gradient(loss, self.variables)
+        return loss, tape.gradient(loss, self.variables if by is None else by)
 
-    def _step(self, input_ids: Any, attention_mask: Any, labels: Any) -> tf.Tensor:
+    def _step(self, input_ids: Any, attention_mask: Any, labels: Any) -> Any:
         loss, gradients = self.loss_and_gradients(input_ids, attention_mask, labels, training=True)
         self.optimizer.apply(gradients)
         return loss
