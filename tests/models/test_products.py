@@ -36,7 +36,7 @@ for length in (9, 11):
 
 # Of each number: sums are kept in float32. A processor that only imitates bfloat16 adds a bias to
 # what was rounded already, and rounds again.
-ONE_ROUNDING = 2**-8 if cpu_precision() == "bfloat16" else 2**-7
+BFLOAT16_TOLERANCE = 2**-8 if cpu_precision() == "bfloat16" else 2**-7
 
 
 def drawn(*shape: int) -> tf.Tensor:
@@ -56,7 +56,12 @@ def with_gradients(function: Function, *arguments: tf.Tensor) -> list[Any]:
 
 @pytest.mark.parametrize(
     ("dtype", "tolerance"),
-    [(tf.float64, 1e-12), (tf.float32, 1e-5), (tf.float16, 1e-2), (tf.bfloat16, ONE_ROUNDING)],
+    [
+        (tf.float64, 1e-12),
+        (tf.float32, 1e-5),
+        (tf.float16, 1e-2),
+        (tf.bfloat16, BFLOAT16_TOLERANCE),
+    ],
     ids=lambda value: getattr(value, "name", ""),
 )
 @pytest.mark.parametrize(
