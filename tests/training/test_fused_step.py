@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from finesweep.models.distilbert import TFDistilBertForSequenceClassification
 from finesweep.models.pretrained import read_checkpoint
 from finesweep.models.tensor_file import view_of
-from finesweep.training import Hyperparameters, TrainingSetup
+from finesweep.training import Hyperparameters, TrainingSetup, fused_step
 from finesweep.training.fine_tuner import FineTuner
 from finesweep.training.fused_step import ADAM, AdamPass, FusedStep, new_train_step
 from finesweep.training.machine_code import compiled
@@ -198,6 +198,18 @@ def test_a_fine_tuning_leaves_no_trace_and_goes_on_where_it_stopped(
     whole, parked = (read_checkpoint(tmp_path / name).tensors for name in ("whole", "parked"))
     for name, tensor in whole.items():
         np.testing.assert_array_equal(tensor, parked[name], err_msg=name)
+
+
+@pytest.mark.parametrize(("chosen", "expected"), [("3", 3), ("0", 5), ("", 5), ("many", 5)])
+def test_takes_as_many_threads_as_tensorflow(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, chosen: str, expected: int
+) -> None:
+    taken = []
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", chosen)
+    monkeypatch.setattr("os.cpu_count", lambda: 5)
+    monkeypatch.setattr(fused_step, "AdamPass", lambda _library, *, threads: taken.append(threads))
+    new_train_step(new_model(tiny_checkpoint))
+    assert taken == [expected]
 
 
 def test_float32_and_machines_without_a_compiler_take_tensorflow_alone(

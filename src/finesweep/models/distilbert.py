@@ -231,7 +231,8 @@ class TFDistilBertForSequenceClassification(keras.Model):
 
     def variable(self, entry: WeightEntry) -> keras.Variable:
         """The variable that a line of the weight table is about."""
-        return functools.reduce(_step, entry.variable.split("."), self)
+        variable: keras.Variable = self._at(entry.variable)
+        return variable
 
     def variables_by_path(self) -> dict[str, keras.Variable]:
         """Every variable under its path in the weight table, in the table's order."""
@@ -240,7 +241,11 @@ class TFDistilBertForSequenceClassification(keras.Model):
     def dense_layers(self) -> dict[str, Dense]:
         """Every dense layer under the path of its kernel, in the table's order."""
         paths = [path for path in self.variables_by_path() if path.endswith(".kernel")]
-        return {path: functools.reduce(_step, path.split(".")[:-1], self) for path in paths}
+        return {path: self._at(path.removesuffix(".kernel")) for path in paths}
+
+    def _at(self, path: str) -> Any:
+        """What lies at a path of attributes and places."""
+        return functools.reduce(_step, path.split("."), self)
 
     def get_config(self) -> dict[str, Any]:
         """What Keras needs to build the same model again."""

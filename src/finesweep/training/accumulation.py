@@ -44,7 +44,7 @@ class AccumulatedStep:
         self.optimizer.apply(gradients)
         return loss
 
-    def held(self) -> AbstractContextManager[None]:
+    def held(self) -> AbstractContextManager[object]:
         """As of a ``TrainStep``."""
         return nullcontext()
 

@@ -20,10 +20,13 @@ from finesweep.models.layers import Dense
 from finesweep.models.tensor_file import view_of
 from finesweep.training.adam import BETA_1, BETA_2, EPSILON
 from finesweep.training.machine_code import compiled
-from finesweep.training.memory import own
+from finesweep.training.memory import overwrite, own
 from finesweep.training.step import TrainStep
 
 ADAM = Path(__file__).with_name("adam.c")
+
+# Subtracted in float32, as TensorFlow does: 0.001 is 5 in 100,000 more then.
+_RATES_OF_MOMENTS = np.float32(1.0) - np.array([BETA_1, BETA_2], dtype=np.float32)
 
 Table = NDArray[np.int64]
 
@@ -39,7 +42,7 @@ def new_train_step(model: TFDistilBertForSequenceClassification) -> TrainStep:
     library = compiled(ADAM)
     if library is None:
         return TrainStep(model)
-    return FusedStep(model, AdamPass(library, threads=_cores()))
+    return FusedStep(model, AdamPass(library, threads=_threads()))
 
 
 class _Rates(ctypes.Structure):
@@ -53,7 +56,8 @@ class AdamPass:
     float32, of its gradient and its copy, in bfloat16, and how many numbers each of them has.
     """
 
-    GRADIENT = 3
+    WEIGHT, MEAN, SQUARE, GRADIENT, COPY, SIZE = range(6)
+    COLUMNS = 6
 
     def __init__(self, library: ctypes.CDLL, *, threads: int) -> None:
         number = ctypes.c_int64
@@ -65,9 +69,7 @@ class AdamPass:
 
     def __call__(self, table: Table, *, rate: float) -> None:
         """Take one step, at a ``rate`` that is corrected for moments that began at 0."""
-        # Subtracted in float32, as TensorFlow does: 0.001 is 5 in 100,000 more then.
-        mean_rate, square_rate = np.float32(1.0) - np.array([BETA_1, BETA_2], dtype=np.float32)
-        rates = _Rates(rate, mean_rate, square_rate, EPSILON)
+        rates = _Rates(rate, *_RATES_OF_MOMENTS, EPSILON)
         step = functools.partial(self._step, table.ctypes.data, len(table), rates)
         if self._pool is None:
             step(0, 1)
@@ -90,13 +92,14 @@ class FusedStep(TrainStep):
         self._layers = _narrow_layers(model)
         self._places = [self.paths.index(path) for path in self._layers]
         self._copies = [
-            tf.Variable(tf.cast(layer.kernel.value, tf.bfloat16)) for layer in self._layers.values()
+            tf.Variable(tf.zeros(layer.kernel.shape, tf.bfloat16))
+            for layer in self._layers.values()
         ]
         self._table: Table | None = None
 
     def __call__(self, input_ids: Any, attention_mask: Any, labels: Any) -> tf.Tensor:
         """Take one step."""
-        with self._held() as table:
+        with self.held() as table:
             loss, rate, gradients = self._compiled(input_ids, attention_mask, labels)
             views = [np.asarray(gradient) for gradient in gradients]
             table[:, AdamPass.GRADIENT] = _addresses(views)
@@ -104,35 +107,40 @@ class FusedStep(TrainStep):
         return loss
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Inside, where the weights lie is known and need not be looked up at each step."""
-        with self._held():
-            yield
+    def held(self) -> Iterator[Table]:
+        """Inside, where the weights lie is known and need not be looked up at each step.
 
-    @contextmanager
-    def _held(self) -> Iterator[Table]:
-        """The table of the kernels, of which the gradients are still to be filled in."""
+        Yields the table of an ``AdamPass``, of which the gradients are still to be filled in.
+        """
         if self._table is not None:
             yield self._table
             return
         for layer, copy in zip(self._layers.values(), self._copies, strict=True):
-            copy.assign(tf.cast(layer.kernel.value, tf.bfloat16))
-        of_all = (self.variables, self.optimizer.means, self.optimizer.squares)
-        columns = [[variables[place] for place in self._places] for variables in of_all]
-        kernels, means, squares, copies = (
-            [_writable(variable) for variable in variables]
-            for variables in (*columns, self._copies)
-        )
-        addresses = [*map(_addresses, (kernels, means, squares, copies))]
-        addresses.insert(AdamPass.GRADIENT, [0] * len(kernels))
-        sizes = [kernel.size for kernel in kernels]
-        self._table = np.ascontiguousarray(np.array([*addresses, sizes], dtype=np.int64).T)
+            overwrite(copy, tf.cast(layer.kernel.value, tf.bfloat16))
+        # Until they go, these views keep what lies at their addresses from being given back.
+        views = {
+            AdamPass.WEIGHT: self._writable(self.variables),
+            AdamPass.MEAN: self._writable(self.optimizer.means),
+            AdamPass.SQUARE: self._writable(self.optimizer.squares),
+            AdamPass.COPY: [view_of(copy) for copy in self._copies],
+        }
+        table = np.zeros((len(self._places), AdamPass.COLUMNS), dtype=np.int64)
+        for column, arrays in views.items():
+            table[:, column] = _addresses(arrays)
+        table[:, AdamPass.SIZE] = [copy.size for copy in views[AdamPass.COPY]]
+        self._table = table
         try:
-            yield self._table
+            yield table
         finally:
             self._table = None
-            # The views: until here they kept what lies at the addresses from being given back.
-            del kernels, means, squares, copies
+            views.clear()
+
+    def _writable(self, variables: Sequence[tf.Variable]) -> list[NDArray[Any]]:
+        """The kernels' own, in memory that nobody else has: to be written behind TensorFlow."""
+        of_kernels = [variables[place] for place in self._places]
+        for variable in of_kernels:
+            own(variable)
+        return [view_of(variable) for variable in of_kernels]
 
     def _step(self, input_ids: Any, attention_mask: Any, labels: Any) -> Any:
         by = list(self.variables)
@@ -165,16 +173,11 @@ def _narrow_layers(model: TFDistilBertForSequenceClassification) -> dict[str, De
     return {path: layer for path, layer in layers.items() if layer.compute_dtype == "bfloat16"}
 
 
-def _writable(variable: tf.Variable) -> NDArray[Any]:
-    """The numbers of ``variable``, in memory that is its own: to be written behind TensorFlow."""
-    own(variable)
-    return view_of(variable)
-
-
 def _addresses(arrays: Sequence[NDArray[Any]]) -> list[int]:
     return [array.__array_interface__["data"][0] for array in arrays]
 
 
-def _cores() -> int:
-    """The logical cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _threads() -> int:
+    """As many as TensorFlow has for an op: what the engine or the user chose, or one a core."""
+    chosen = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    return (int(chosen) if chosen.isdecimal() else 0) or os.cpu_count() or 1

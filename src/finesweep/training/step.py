@@ -38,7 +38,7 @@ class TrainStep:
         """Take one step."""
         return self._compiled(input_ids, attention_mask, labels)
 
-    def held(self) -> AbstractContextManager[None]:
+    def held(self) -> AbstractContextManager[object]:
         """Steps inside may rely on it that nobody else changes the weights meanwhile."""
         return nullcontext()
 
